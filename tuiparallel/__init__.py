@@ -1,0 +1,1 @@
+"""Interactive parallel computing over 0MQ, with a console."""
