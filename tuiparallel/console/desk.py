@@ -1,0 +1,71 @@
+"""What every pane is given: the client, the store, the registry, the painter, and ways to say and ask things.
+
+The REPL's pane is made as `ReplPane(desk)` and is a Textual widget with `pane = "repl"`, `number = 8`, a `title()` of
+Cells, `take_focus()`, and `interrupt() -> bool` for ctrl+c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from tuiparallel.console.actions import Key, Registry
+from tuiparallel.console.calls import Calls
+from tuiparallel.console.glyphs import Glyphs
+from tuiparallel.console.paint import Cells, Paint
+
+if TYPE_CHECKING:
+    from tuiparallel.client import Client
+    from tuiparallel.monitor.store import ClusterStore
+
+
+class Clock(Protocol):
+    """What a pane may ask of a clock."""
+
+    def monotonic(self) -> float: ...
+
+    def time(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How this console was started."""
+
+    readonly: bool = False
+    danger: str = ""  # "high": every question is a dialog that wants the cluster's name
+    badge: str = ""
+    ascii: bool = False
+    theme: str = "dark"
+    started_here: bool = False  # this console started the cluster, so leaving asks what becomes of it
+
+
+@dataclass
+class Desk:
+    """Shared by all panes of one console; `paint` is replaced when the theme changes."""
+
+    client: Client | None
+    store: ClusterStore
+    registry: Registry
+    calls: Calls
+    clock: Clock
+    glyphs: Glyphs
+    paint: Paint
+    options: Options = field(default_factory=Options)
+    say: Callable[[str, str], None] = lambda text, severity: None  # text; "information", "warning" or "error"
+    open: Callable[[str], None] = lambda pane: None  # goes to a pane by name
+    inspect: Callable[[str, Key], None] = lambda kind, key: None  # opens the inspector on an id
+    marked_engines: Callable[[], tuple[int, ...]] = lambda: ()
+    retitle: Callable[[], None] = lambda: None  # a pane's title has changed
+
+
+class Pane(Protocol):
+    """What the screen needs of a pane."""
+
+    pane: str
+    number: int
+    pulls: int
+
+    def title(self) -> Cells: ...
+
+    def take_focus(self) -> None: ...
