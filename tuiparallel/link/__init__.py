@@ -1,0 +1,1 @@
+"""How messages cross: sockets, numbering, the outbox, clocks. The only room that names 0MQ."""

@@ -45,7 +45,9 @@ def parse_msg_id(text: str) -> tuple[str, int]:
     """Session hex and counter of a msg_id. Raises ValueError when it is none."""
     session, dash, counter = text.rpartition("-")
     if not dash or not session or not counter.isdecimal() or not counter.isascii():
-        raise ValueError(f"{text!r} is not a msg_id: it should be a session, a dash and a number, as in '3f9c0a12-118'")
+        raise ValueError(
+            f"{text!r} is not a msg_id: it should be a session, a dash and a number, as in '3f9c0a12-118'"
+        )
     number = int(counter)
     if number > COUNTER_MASK:
         raise ValueError(f"{text!r} is not a msg_id: its number is above {COUNTER_MASK}")

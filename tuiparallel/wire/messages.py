@@ -761,7 +761,7 @@ class Inquiry(Message):
 
 
 class Probe(Message):
-    """Are you there? Answered by Beat."""
+    """Are you there? Engines answer with Beat; clients need not answer, sending it shows whether they are reachable."""
 
 
 class Leave(Message):
@@ -803,16 +803,40 @@ class ExitKept(Message):
 FromClient = (
     ClientHello | Submit | Got | Abort | Clear | Signal | Shutdown | Scale | Ask | Query | Observe | ClientBye
 )
-ToClient = (
-    Welcome | Refused | SayHello | Accepted | Rejected | Done | Reply | Notice | Snapshot | Delta
-)
+ToClient = Welcome | Refused | SayHello | Accepted | Rejected | Done | Reply | Notice | Snapshot | Delta | Probe
 FromEngine = (
-    EngineHello | Results | Returned | Began | Output | Answer | Beat | EngineBye
-    | SupervisorHello | Started | Exited | GaveUp | Vitals
+    EngineHello
+    | Results
+    | Returned
+    | Began
+    | Output
+    | Answer
+    | Beat
+    | EngineBye
+    | SupervisorHello
+    | Started
+    | Exited
+    | GaveUp
+    | Vitals
 )
 ToEngine = (
-    EngineWelcome | SupervisorWelcome | Refused | SayHello | Run | Kept | Revoke | Interrupt | ClearNamespace
-    | Inquiry | Probe | Leave | Fenced | Spawn | SignalEngine | EndCluster | ExitKept
+    EngineWelcome
+    | SupervisorWelcome
+    | Refused
+    | SayHello
+    | Run
+    | Kept
+    | Revoke
+    | Interrupt
+    | ClearNamespace
+    | Inquiry
+    | Probe
+    | Leave
+    | Fenced
+    | Spawn
+    | SignalEngine
+    | EndCluster
+    | ExitKept
 )
 
 RUN_BUCKETS_PER_DOUBLING = 16

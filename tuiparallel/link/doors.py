@@ -1,0 +1,189 @@
+"""The hub's two ROUTERs, one per role: who speaks at which is what its connection file allows.
+
+A ROUTER names each connection and reports nobody's leaving. Here each connection must begin with Hello (number 0) and
+count its messages; what comes out of order, or before a Hello, is dropped and answered SayHello.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any
+
+import msgspec
+import zmq
+
+from tuiparallel.link.frames import FrameDecoder, encode, following, number_of, readable
+from tuiparallel.wire.messages import (
+    ClientHello,
+    EngineHello,
+    EngineWelcome,
+    FromClient,
+    FromEngine,
+    Message,
+    SayHello,
+    SupervisorHello,
+    SupervisorWelcome,
+    Welcome,
+)
+
+
+class Role(IntEnum):
+    """Which of the two sockets."""
+
+    CLIENT = 0
+    ENGINE = 1
+
+
+class Sent(Enum):
+    """What became of a message: with the transport, not now (the peer's pipe is full), or nobody is there."""
+
+    OK = 0
+    AGAIN = 1
+    GONE = 2
+
+
+Peer = bytes  # a ROUTER's name for one connection; new at each connection
+
+
+@dataclass(slots=True)
+class _Connection:
+    expected: int
+    sent: int
+
+
+_STRANGERS = 10_000  # connections that were told to say Hello, remembered to tell them once
+
+
+class Doors:
+    """Both ROUTERs, bound. addresses are 0MQ endpoints by Role."""
+
+    def __init__(self, addresses: dict[Role, str], *, heartbeat: tuple[float, float] = (2.0, 10.0)) -> None:
+        self.malformed = 0
+        self.dropped = 0
+        self._context = zmq.Context()
+        self._sockets: list[zmq.Socket[bytes]] = []
+        self._decoders = [FrameDecoder(FromClient), FrameDecoder(FromEngine)]
+        self._connections: list[dict[Peer, _Connection]] = [{}, {}]
+        self._strangers: list[dict[Peer, None]] = [{}, {}]
+        self._poller = zmq.Poller()
+        for role in Role:
+            socket = self._context.socket(zmq.ROUTER)
+            _configure(socket, heartbeat)
+            socket.bind(addresses[role])
+            self._sockets.append(socket)
+            self._poller.register(socket, zmq.POLLIN)
+
+    def watch(self, handle: int) -> None:
+        """Let wait() also end when this descriptor is readable."""
+        self._poller.register(handle, zmq.POLLIN)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Whether something can be read, after at most `timeout` seconds (None: for ever)."""
+        return bool(self._poller.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999))))
+
+    def drain(self, messages_limit: int = 512, bytes_limit: int = 8 << 20) -> list[tuple[Role, Peer, Message]]:
+        """What has arrived, a fair share from each socket, in order per connection."""
+        arrived: list[tuple[Role, Peer, Message]] = []
+        for role in Role:
+            socket = self._sockets[role]
+            size = count = 0
+            while size < bytes_limit and count < messages_limit and readable(socket):
+                frames = socket.recv_multipart(zmq.NOBLOCK)
+                count += 1
+                if len(frames) != 2:
+                    self.malformed += 1
+                    continue
+                size += len(frames[1])
+                message = self._admit(role, frames[0], frames[1])
+                if message is not None:
+                    arrived.append((role, frames[0], message))
+        return arrived
+
+    def _admit(self, role: Role, peer: Peer, frame: bytes) -> Message | None:
+        number = number_of(frame)
+        connection = self._connections[role].get(peer)
+        if number != 0 and (connection is None or number != connection.expected):
+            self.dropped += 1
+            self._say_hello(role, peer)
+            return None
+        try:
+            message = self._decoders[role].decode(frame)
+        except msgspec.DecodeError:
+            self.malformed += 1
+            if connection is not None:
+                connection.expected = following(number)
+            return None
+        if number == 0:
+            if not isinstance(message, (ClientHello, EngineHello, SupervisorHello)):
+                self.dropped += 1
+                self._say_hello(role, peer)
+                return None
+            self._strangers[role].pop(peer, None)
+            self._connections[role][peer] = _Connection(expected=1, sent=0)
+        else:
+            assert connection is not None
+            connection.expected = following(number)
+        return message
+
+    def _say_hello(self, role: Role, peer: Peer) -> None:
+        """Once per connection and mishap: a peer that sends a thousand leftovers is told once."""
+        strangers = self._strangers[role]
+        if peer in strangers:
+            return
+        if len(strangers) >= _STRANGERS:
+            strangers.clear()
+        strangers[peer] = None
+        self._connections[role].pop(peer, None)
+        try:
+            self._sockets[role].send_multipart([peer, encode(0, SayHello())], zmq.NOBLOCK)
+        except zmq.ZMQError:
+            pass  # full or gone: it will speak, or connect, again
+
+    def send(self, role: Role, peer: Peer, message: Message) -> Sent:
+        """Send to one connection, never waiting. The greeting (a Welcome) starts the count of this direction."""
+        connection = self._connections[role].get(peer)
+        if connection is None:
+            return Sent.GONE
+        if isinstance(message, (Welcome, EngineWelcome, SupervisorWelcome)):
+            connection.sent = 0
+        try:
+            self._sockets[role].send_multipart([peer, encode(connection.sent, message)], zmq.NOBLOCK, copy=True)
+        except zmq.Again:
+            return Sent.AGAIN
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            self.forget(role, peer)
+            return Sent.GONE
+        connection.sent = following(connection.sent)
+        return Sent.OK
+
+    def forget(self, role: Role, peer: Peer) -> None:
+        """This connection is over, or was turned away."""
+        self._connections[role].pop(peer, None)
+        self._strangers[role].pop(peer, None)
+
+    def close(self, linger: float = 0.0) -> None:
+        """Close both sockets; what was sent just before gets `linger` seconds to leave."""
+        for socket in self._sockets:
+            socket.close(int(linger * 1000))
+        self._context.term()
+
+
+def _configure(socket: zmq.Socket[bytes], heartbeat: tuple[float, float]) -> None:
+    interval, timeout = heartbeat
+    options: dict[int, Any] = {
+        zmq.LINGER: 0,
+        zmq.ROUTER_MANDATORY: 1,
+        zmq.SNDHWM: 1000,
+        zmq.RCVHWM: 1000,
+        zmq.BACKLOG: 1024,
+        zmq.MAXMSGSIZE: 16 << 20,
+        zmq.HANDSHAKE_IVL: 5000,
+        zmq.HEARTBEAT_IVL: int(interval * 1000),
+        zmq.HEARTBEAT_TIMEOUT: int(timeout * 1000),
+        zmq.HEARTBEAT_TTL: int(timeout * 1000),
+    }
+    for option, value in options.items():
+        socket.setsockopt(option, value)
