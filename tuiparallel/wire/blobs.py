@@ -1,0 +1,199 @@
+"""Large buffers as files in one private folder of the host's tmpfs: written once, mapped read-only by any number.
+
+A blob is complete and closed before it gets its name, and never changes afterwards. Its space is reserved before it
+is written: a mapped file with a hole, on a full tmpfs, would end its reader with SIGBUS.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import mmap
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, NamedTuple
+
+from tuiparallel.errors import MessageTooLarge
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+NAME = re.compile(r"[0-9a-f]+-[0-9a-f]+-[0-9a-f]{16}")
+UNFINISHED = ".part"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
+
+
+class BlobRef(NamedTuple):
+    """The name of a blob within its store, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+class NoRoom(OSError):
+    """The folder's file system has no space for a blob: spill it elsewhere, or answer StorageFull."""
+
+
+class BlobStore:
+    """The blobs of one cluster on one host; all its processes share the folder.
+
+    folder must exist and should be private (0700). budget: bytes that one blob may have, None for no limit.
+    """
+
+    def __init__(self, folder: Path, budget: int | None = None) -> None:
+        self.folder = Path(folder)
+        self.budget = budget
+        self._numbers = itertools.count()
+
+    def __repr__(self) -> str:
+        return f"BlobStore({str(self.folder)!r})"
+
+    def write(self, buffer: Buffer) -> BlobRef:
+        """Keep a copy of a contiguous buffer as a new blob.
+
+        Raises MessageTooLarge above the budget, NoRoom when the file system is full, FileNotFoundError when the
+        folder is gone. After an error nothing is left behind.
+        """
+        view = PickleBuffer(buffer).raw()
+        size = view.nbytes
+        if self.budget is not None and size > self.budget:
+            raise MessageTooLarge(
+                f"a buffer of {size:,} bytes is above the budget for blobs, {self.budget:,} bytes: send it in parts, "
+                "or raise blob_budget in the cluster's configuration"
+            )
+        # The process's number comes first, so that sweep can tell what a writer has left behind.
+        name = f"{os.getpid():x}-{next(self._numbers):x}-{os.urandom(8).hex()}"
+        path = str(self.folder / name)
+        try:
+            self._fill(path + UNFINISHED, view)
+            os.rename(path + UNFINISHED, path)
+        except OSError as failure:
+            raise self._explained(failure, size) from failure
+        return BlobRef(name, size)
+
+    def open(self, name: str, size: int | None = None) -> memoryview:
+        """A read-only view of a blob's bytes; the mapping lives as long as views of it do, and holds no descriptor.
+
+        Raises FileNotFoundError when it does not exist, and OSError when it is not as large as size says.
+        """
+        path = self._path(name)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as failure:
+            raise self._explained(failure, 0) from failure
+        try:
+            there = os.fstat(descriptor).st_size
+            if size is not None and there != size:
+                raise OSError(errno.EIO, f"blob {name} has {there:,} bytes and should have {size:,}", path)
+            return mapped(descriptor, there) if there else memoryview(b"")
+        finally:
+            os.close(descriptor)
+
+    def unlink(self, names: Iterable[str]) -> None:
+        """Remove blobs; those that are gone already do not matter. Mapped ones live on until their readers drop them."""
+        for name in names:
+            try:
+                os.unlink(self._path(name))
+            except FileNotFoundError:
+                pass
+
+    def sweep(self, keep: Collection[str] = (), writer: int | None = None) -> list[BlobRef]:
+        """Remove all blobs not in keep, also unfinished ones; with writer (a pid) only that process's. Returns them."""
+        prefix = "" if writer is None else f"{writer:x}-"
+        gone: list[BlobRef] = []
+        try:
+            entries = list(os.scandir(self.folder))
+        except FileNotFoundError:
+            return gone
+        for entry in entries:
+            name = entry.name.removesuffix(UNFINISHED)
+            if not NAME.fullmatch(name) or not name.startswith(prefix) or entry.name in keep:
+                continue
+            try:
+                size = entry.stat(follow_symlinks=False).st_size
+                os.unlink(entry.path)
+            except FileNotFoundError:
+                continue
+            gone.append(BlobRef(entry.name, size))
+        return gone
+
+    def _path(self, name: str) -> str:
+        if not NAME.fullmatch(name):  # names come over the wire, and must not lead out of the folder
+            raise ValueError(f"{name!r} is not the name of a blob")
+        return str(self.folder / name)
+
+    def _fill(self, path: str, view: memoryview) -> None:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            if view.nbytes:
+                reserve(descriptor, view.nbytes)
+            written = 0
+            while written < view.nbytes:
+                written += os.write(descriptor, view[written:])
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(descriptor)
+
+    def _explained(self, failure: OSError, size: int) -> OSError:
+        if failure.errno in FULL:
+            return NoRoom(failure.errno, f"no room for a blob of {size:,} bytes in {self.folder}")
+        if isinstance(failure, FileNotFoundError):
+            if not self.folder.is_dir():
+                reason = f"the blobs' folder {self.folder} is gone: has the cluster been stopped?"
+                return FileNotFoundError(errno.ENOENT, reason)
+            return FileNotFoundError(errno.ENOENT, f"no such blob, it has been removed: {failure.filename}")
+        return failure
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Give an open, empty file all its space. Raises OSError (ENOSPC) when there is not enough."""
+    if sys.platform == "linux":
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.truncate(descriptor, size)
+
+
+if sys.version_info >= (3, 13):
+
+    def mapped(descriptor: int, size: int) -> memoryview:
+        """The file's bytes, mapped read-only; the descriptor may be closed afterwards."""
+        return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, trackfd=False))
+
+else:
+    # Before 3.13 a mmap object keeps a descriptor of its own: a thousand arrays would use up a process's descriptors.
+
+    def mapped(descriptor: int, size: int) -> memoryview:
+        """The file's bytes, mapped read-only; the descriptor may be closed afterwards."""
+        import ctypes
+        import weakref
+
+        map_pages, unmap_pages = _libc()
+        address = map_pages(None, size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
+        if address is None or address == ctypes.c_void_p(-1).value:
+            number = ctypes.get_errno()
+            raise OSError(number, f"cannot map a blob of {size:,} bytes: {os.strerror(number)}")
+        pages = (ctypes.c_char * size).from_address(address)
+        # Not at exit: arrays may still look at these pages then, and the process takes them along anyway.
+        weakref.finalize(pages, unmap_pages, address, size).atexit = False
+        return PickleBuffer(pages).raw().toreadonly()
+
+    _calls: list[tuple[Callable[..., int | None], Callable[..., int]]] = []
+
+    def _libc() -> tuple[Callable[..., int | None], Callable[..., int]]:
+        if not _calls:  # ctypes costs milliseconds to import: not for processes that never map anything
+            import ctypes
+
+            libc = ctypes.CDLL(None, use_errno=True)
+            libc.mmap.restype = ctypes.c_void_p
+            libc.mmap.argtypes = [
+                ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_longlong
+            ]  # fmt: skip
+            libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+            _calls.append((libc.mmap, libc.munmap))
+        return _calls[0]
