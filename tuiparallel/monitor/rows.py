@@ -372,8 +372,7 @@ class Run(NamedTuple):
     style: Style
 
 
-@dataclass(frozen=True, slots=True)
-class OutputLine:
+class OutputLine(NamedTuple):
     """One line of output. number is absolute: it never changes, also when older lines go.
 
     lost > 0: no text but a note that so many lines (kind "lines") or characters ("characters") are not here.
