@@ -1,0 +1,339 @@
+"""Cluster: starts, resizes and ends the processes of one cluster, and connects clients to it."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import signal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tuiparallel.client.client import Client
+from tuiparallel.cluster.engines import EngineSets
+from tuiparallel.cluster.local import LocalProcesses, end_processes, launch, start_error
+from tuiparallel.cluster.names import checked_name, new_name
+from tuiparallel.cluster.place import directory_of, known_names, remove_run_files
+from tuiparallel.cluster.processes import kill
+from tuiparallel.cluster.running import not_running, record_in
+from tuiparallel.cluster.settings import Settings, gather
+from tuiparallel.errors import ClusterExists, EngineError, ParallelError
+from tuiparallel.link.clock import Deadline, SystemClock
+from tuiparallel.wire.config import ClusterConfig, read_config
+
+_STOP_PATIENCE = 5.0  # seconds a hub has to answer the request to end
+
+
+class Cluster(EngineSets):
+    """A cluster on this machine: one hub, one supervisor, n engines.
+
+    n: number of engines; None: one per core. name: None makes a new one. engines: the launcher, 'local'.
+    restart: 'never', or 'on-failure' to replace engines that die, at most max_restarts times each per minute.
+    work_dir: where engines run (None: here). env: variables added to the engines' environment. durability: 'process',
+    'full' or 'none'. engine_timeout: seconds without a sign of life until an engine's tasks are lost. start_timeout:
+    seconds the start may take. shutdown_atexit: the cluster ends with this process, however that ends.
+    Further keywords are keys of the configuration file; what is None comes from there, or has its default.
+
+        with Cluster(n=4) as rc:            # start, connect, wait for the engines; stop at the end
+            rc[:].apply_sync(os.getpid)
+
+    Every coroutine has a twin whose name ends in _sync. Raises ValueError or TypeError for what cannot be.
+    """
+
+    def __init__(
+        self,
+        n: int | None = None,
+        *,
+        name: str | None = None,
+        engines: str | None = None,
+        restart: str | None = None,
+        max_restarts: int | None = None,
+        ip: str | None = None,
+        work_dir: str | os.PathLike[str] | None = None,
+        env: dict[str, str] | None = None,
+        durability: str | None = None,
+        engine_timeout: float | None = None,
+        start_timeout: float | None = None,
+        shutdown_atexit: bool | None = None,
+        cluster_id: str | None = None,
+        **config: Any,
+    ) -> None:
+        super().__init__()
+        name = name if name is not None else cluster_id
+        self._settings = gather(
+            {
+                "n": n,
+                "engines": engines,
+                "restart": restart,
+                "max_restarts": max_restarts,
+                "ip": ip,
+                "work_dir": work_dir,
+                "env": env,
+                "durability": durability,
+                "engine_timeout": engine_timeout,
+                "start_timeout": start_timeout,
+                "shutdown_atexit": shutdown_atexit,
+                **config,
+            }
+        )
+        self.name = checked_name(name) if name is not None else new_name(known_names())
+        self.directory = directory_of(self.name)
+        self._processes: LocalProcesses | None = None
+        self._config: ClusterConfig | None = None  # of the run that this object stands for
+        self._deadline = Deadline(SystemClock(), None)  # of the start
+        self._session: Client | None = None  # what the context manager connected
+
+    def __repr__(self) -> str:
+        return f"<Cluster {self.name!r} {'running' if self.running else 'stopped'}, {self.n} engines>"
+
+    @property
+    def cluster_id(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def n(self) -> int:
+        """The number of engines that were asked for."""
+        return int(self._settings.values["n"])
+
+    @property
+    def connection_file(self) -> Path:
+        """The file that clients connect with; it exists while the cluster runs."""
+        return self.directory / "client.json"
+
+    @property
+    def running(self) -> bool:
+        """Whether the cluster's processes live."""
+        if self._processes is not None:
+            return self._processes.alive()
+        return self._config is not None and record_in(self.directory) is not None
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Pids of 'template', 'supervisor' and 'hub'; empty when nothing runs."""
+        record = record_in(self.directory) if self._config is not None else None
+        return dict(record.pids) if record is not None else {}
+
+    # Starting -----------------------------------------------------------------------------------------------------
+
+    def start_cluster_sync(self, n: int | None = None) -> None:
+        """Start hub and engines; returns when the hub is ready, the engines follow.
+
+        Raises ClusterExists when a cluster of this name runs, StartError when something cannot be started.
+        """
+        if n is not None:
+            self._settings = self._settings.with_engines(n)
+        self._start(self._settings)
+
+    def start_controller_sync(self) -> None:
+        """Start the hub alone, without engines. Raises as start_cluster."""
+        self._start(self._settings.with_engines(0))
+
+    def _start(self, settings: Settings) -> None:
+        if self.running:
+            raise ClusterExists(f"the cluster {self.name!r} is running: connect() gives a client of it")
+        if self._processes is not None:  # it ended by itself
+            self._processes.end()
+            self._processes = None
+        self._deadline = Deadline(SystemClock(), settings.start_timeout)
+        self._processes = launch(
+            self.name,
+            self.directory,
+            settings,
+            detached=not settings.shutdown_atexit,
+            deadline=self._deadline,
+        )
+        self._config = self._processes.config
+        if settings.shutdown_atexit:
+            _ending_with_us.add(self)
+        else:
+            self._processes.let_go()
+
+    def start_and_connect_sync(self, n: int | None = None) -> Client:
+        """Start, connect, and wait until all engines answer; returns the Client. Raises as start_cluster."""
+        self.start_cluster_sync(n)
+        try:
+            client = self.connect_client_sync(timeout=max(0.1, self._deadline.left() or 0.0))
+            try:
+                self._wait_for_engines(client)
+            except BaseException:
+                client.close()
+                raise
+        except BaseException:
+            self.stop_cluster_sync()
+            raise
+        return client
+
+    def _wait_for_engines(self, client: Client) -> None:
+        try:
+            client.wait_for_engines(self.n, timeout=self._deadline.left() or 0.0)
+        except (EngineError, TimeoutError) as error:
+            failure = self._processes.failure() if self._processes is not None else None
+            logs = sorted((self.directory / "log").glob("engine-*.log"), key=lambda path: path.stat().st_size)
+            log = logs[-1] if logs else self.directory / "log" / "supervisor.log"
+            raise failure or start_error(self.name, str(error), log) from error
+
+    def connect_client_sync(self, **options: Any) -> Client:
+        """A new Client of this cluster; options are Client's. Raises ClusterNotFound when it does not run."""
+        if not self.connection_file.exists():
+            raise not_running(self.name)
+        return Client(str(self.connection_file), cluster=self, **options)
+
+    # Ending -------------------------------------------------------------------------------------------------------
+
+    def stop_cluster_sync(self) -> None:
+        """End all processes; returns when none is left. Does nothing when it is stopped.
+
+        Running tasks are not waited for. History and logs stay in the directory.
+        """
+        _ending_with_us.discard(self)
+        self._close_control()
+        if self._processes is not None:
+            if not self._settings.shutdown_atexit and self._processes.alive():
+                self._ask_to_end(self._processes.process.pid)
+            self._processes.end()
+        elif self._config is not None and (record := record_in(self.directory)) is not None:
+            if record.cluster == self._config.cluster:
+                template = record.pids.get("template")
+                self._ask_to_end(template)
+                end_processes(self.directory, template, self._config.stop_grace)
+                remove_run_files(self.directory, self._config.sockets, self._config.blobs)
+        self._processes = None
+        self._config = None
+
+    def _ask_to_end(self, template: int | None) -> None:
+        try:
+            with Client(str(self.connection_file), timeout=_STOP_PATIENCE) as client:
+                client.shutdown(hub=True, block=True)
+        except (ParallelError, OSError, ValueError):  # no hub to ask
+            kill([template] if template is not None else [], signal.SIGTERM)
+
+    def stop_controller_sync(self) -> None:
+        """End the hub; as engines cannot be without one for long, they end with it."""
+        self.stop_cluster_sync()
+
+    # Connecting to one that runs ----------------------------------------------------------------------------------
+
+    @classmethod
+    def from_name(cls, name: str) -> Self:
+        """A handle on the running cluster of this name; it does not stop it at exit. Raises ClusterNotFound."""
+        return cls._attached(directory_of(checked_name(name)), name)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """A handle on the cluster of a connection file, or of a cluster's directory. Raises ClusterNotFound."""
+        place = Path(path).expanduser().absolute()
+        directory = place if place.is_dir() else place.parent
+        return cls._attached(directory, directory.name)
+
+    @classmethod
+    def _attached(cls, directory: Path, name: str) -> Self:
+        if record_in(directory) is None:
+            raise not_running(name)
+        config = read_config(directory / "start.json")
+        self = cls.__new__(cls)
+        EngineSets.__init__(self)
+        places = ("name", "cluster", "directory", "sockets", "blobs", "sys_path", "detached")
+        values = {key: getattr(config, key) for key in config.__struct_fields__ if key not in places}
+        self._settings = Settings(values, shutdown_atexit=False)
+        self.name, self.directory = config.name, directory
+        self._processes, self._config, self._session = None, config, None
+        self._deadline = Deadline(SystemClock(), None)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """What another process needs for a handle on this cluster: plain values, no keys."""
+        return {
+            "name": self.name,
+            "directory": str(self.directory),
+            "connection_file": str(self.connection_file),
+            "cluster": self._config.cluster if self._config is not None else None,
+            "n": self.n,
+            "pids": self.pids,
+        }
+
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> Self:
+        """A handle from what to_dict returned. Raises ClusterNotFound when that cluster does not run any more."""
+        try:
+            directory, name = Path(d["directory"]), str(d["name"])
+        except KeyError as error:
+            raise ValueError(f"the key {error.args[0]!r} is missing: from_dict takes what to_dict returned") from None
+        self = cls._attached(directory, name)
+        if d.get("cluster") is not None and self._config is not None and d["cluster"] != self._config.cluster:
+            raise not_running(name)
+        return self
+
+    # Plain names, coroutines, context managers --------------------------------------------------------------------
+
+    def start(self, n: int | None = None) -> None:
+        """Start hub and engines: start_cluster_sync."""
+        self.start_cluster_sync(n)
+
+    def connect(self, **options: Any) -> Client:
+        """A new Client of this cluster: connect_client_sync."""
+        return self.connect_client_sync(**options)
+
+    def stop(self) -> None:
+        """End all processes: stop_cluster_sync."""
+        self.stop_cluster_sync()
+
+    async def start_cluster(self, n: int | None = None) -> None:
+        """Coroutine of start_cluster_sync."""
+        await asyncio.to_thread(self.start_cluster_sync, n)
+
+    async def start_controller(self) -> None:
+        """Coroutine of start_controller_sync."""
+        await asyncio.to_thread(self.start_controller_sync)
+
+    async def start_and_connect(self, n: int | None = None) -> Client:
+        """Coroutine of start_and_connect_sync."""
+        return await asyncio.to_thread(self.start_and_connect_sync, n)
+
+    async def connect_client(self, **options: Any) -> Client:
+        """Coroutine of connect_client_sync."""
+        return await asyncio.to_thread(lambda: self.connect_client_sync(**options))
+
+    async def stop_cluster(self) -> None:
+        """Coroutine of stop_cluster_sync."""
+        await asyncio.to_thread(self.stop_cluster_sync)
+
+    async def stop_controller(self) -> None:
+        """Coroutine of stop_controller_sync."""
+        await asyncio.to_thread(self.stop_controller_sync)
+
+    def __enter__(self) -> Client:
+        self._session = self.start_and_connect_sync()
+        return self._session
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        session, self._session = self._session, None
+        try:
+            if session is not None:
+                session.close()
+        finally:
+            self.stop_cluster_sync()
+
+    async def __aenter__(self) -> Client:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, at)
+
+
+_ending_with_us: set[Cluster] = set()  # a cluster whose object was dropped lives on until then, with its clients
+
+
+def _at_exit() -> None:
+    for cluster in list(_ending_with_us):
+        with contextlib.suppress(Exception):  # the lifeline ends what this could not
+            cluster.stop_cluster_sync()
+
+
+atexit.register(_at_exit)

@@ -1,0 +1,154 @@
+"""The engines of a cluster from its owner's side: more, fewer, signals, restarts, by set or one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuiparallel.errors import NoSuchEngine
+
+if TYPE_CHECKING:
+    from tuiparallel.client.client import Client
+
+
+class EngineSets(ABC):
+    """What Cluster can do to its engines. A set is what one start_engines call has added; None means all engines."""
+
+    _patience = 60.0  # seconds new engines may take
+
+    def __init__(self) -> None:
+        self._sets: dict[str, list[int]] = {}
+        self._control: Client | None = None
+
+    @property
+    @abstractmethod
+    def n(self) -> int:
+        """The number of engines that were asked for."""
+
+    @abstractmethod
+    def connect_client_sync(self, **options: Any) -> Client:
+        """A new Client of this cluster."""
+
+    def _hub(self) -> Client:
+        """A Client of our own for requests, kept until the cluster stops."""
+        if self._control is None:
+            self._control = self.connect_client_sync()
+        return self._control
+
+    def _close_control(self) -> None:
+        control, self._control = self._control, None
+        self._sets.clear()
+        if control is not None:
+            control.close()
+
+    def _targets(self, engine_set_id: str | None) -> list[int]:
+        alive = self._hub().ids
+        if engine_set_id is None:
+            return alive
+        try:
+            members = self._sets[engine_set_id]
+        except KeyError:
+            known = ", ".join(map(repr, self._sets)) or "none"
+            raise NoSuchEngine(f"there is no set of engines {engine_set_id!r}; known are {known}") from None
+        return [engine for engine in members if engine in alive]
+
+    def start_engines_sync(self, n: int | None = None) -> str:
+        """Start n more engines (None: as many as the cluster was made for) and wait for them.
+
+        Returns the id of the new set. Raises TimeoutError when they do not come.
+        """
+        hub = self._hub()
+        before = hub.ids
+        count = self.n if n is None else _count(n)
+        hub.scale(len(before) + count, block=True)
+        hub.wait_for_engines(len(before) + count, timeout=self._patience)
+        key = str(len(self._sets))
+        self._sets[key] = [engine for engine in hub.ids if engine not in before]
+        return key
+
+    def scale(self, n: int) -> list[int]:
+        """Bring the number of engines to n and return the ids there are then.
+
+        More are waited for; fewer: idle ones end first, others when their task has ended.
+        """
+        hub = self._hub()
+        hub.scale(_count(n), block=True)
+        if len(hub.ids) < n:
+            hub.wait_for_engines(n, timeout=self._patience)
+        return hub.ids
+
+    def stop_engines_sync(self, engine_set_id: str | None = None) -> None:
+        """End these engines; their running tasks are lost."""
+        self._shut(self._targets(engine_set_id))
+
+    def stop_engine_sync(self, id: int) -> None:
+        """End one engine."""
+        self._shut([id])
+
+    def _shut(self, targets: Sequence[int]) -> None:
+        if targets:
+            self._hub().shutdown(targets=list(targets), block=True)
+
+    def restart_engines_sync(self, engine_set_id: str | None = None) -> dict[int, int]:
+        """Replace these engines by new ones; returns {old id: new id}."""
+        return self._restart(self._targets(engine_set_id))
+
+    def restart_engine_sync(self, id: int) -> int:
+        """Replace one engine; returns the id of the new one."""
+        return self._restart([id])[id]
+
+    def _restart(self, targets: Sequence[int]) -> dict[int, int]:
+        if not targets:
+            return {}
+        renamed: dict[int, int] = self._hub().restart_engines(targets=list(targets), block=True)
+        for key, members in self._sets.items():
+            self._sets[key] = [renamed.get(engine, engine) for engine in members]
+        return renamed
+
+    def signal_engines_sync(self, signum: int | str, engine_set_id: str | None = None) -> None:
+        """Send a signal, by number or name, to these engines."""
+        targets = self._targets(engine_set_id)
+        if targets:
+            self._hub().send_signal(signum, targets=targets, block=True)
+
+    def signal_engine_sync(self, signum: int | str, id: int) -> None:
+        """Send a signal to one engine."""
+        self._hub().send_signal(signum, targets=[id], block=True)
+
+    async def start_engines(self, n: int | None = None) -> str:
+        """Coroutine of start_engines_sync."""
+        return await asyncio.to_thread(self.start_engines_sync, n)
+
+    async def stop_engines(self, engine_set_id: str | None = None) -> None:
+        """Coroutine of stop_engines_sync."""
+        await asyncio.to_thread(self.stop_engines_sync, engine_set_id)
+
+    async def stop_engine(self, id: int) -> None:
+        """Coroutine of stop_engine_sync."""
+        await asyncio.to_thread(self.stop_engine_sync, id)
+
+    async def restart_engines(self, engine_set_id: str | None = None) -> dict[int, int]:
+        """Coroutine of restart_engines_sync."""
+        return await asyncio.to_thread(self.restart_engines_sync, engine_set_id)
+
+    async def restart_engine(self, id: int) -> int:
+        """Coroutine of restart_engine_sync."""
+        return await asyncio.to_thread(self.restart_engine_sync, id)
+
+    async def signal_engines(self, signum: int | str, engine_set_id: str | None = None) -> None:
+        """Coroutine of signal_engines_sync."""
+        await asyncio.to_thread(self.signal_engines_sync, signum, engine_set_id)
+
+    async def signal_engine(self, signum: int | str, id: int) -> None:
+        """Coroutine of signal_engine_sync."""
+        await asyncio.to_thread(self.signal_engine_sync, signum, id)
+
+
+def _count(n: object) -> int:
+    if not isinstance(n, int) or isinstance(n, bool):
+        raise TypeError(f"n={n!r}: the number of engines is an int")
+    if n < 0:
+        raise ValueError(f"n={n}: the number of engines must be 0 or more")
+    return n
