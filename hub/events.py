@@ -1,0 +1,222 @@
+"""What happens to the scheduler, and what it wants done: both are batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tuiparallel.hub.dependencies import Fact
+from tuiparallel.hub.task import Batch, Task
+from tuiparallel.wire.ids import TaskId
+from tuiparallel.wire.messages import Lease, Need, Ran
+from tuiparallel.wire.states import State
+
+# Events -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TasksSubmitted:
+    """A new batch. needs: each dependency with its tasks; ended: how those of them that are not open have ended."""
+
+    batch: Batch
+    needs: Sequence[tuple[Need, bool, Sequence[TaskId]]] = ()
+    ended: dict[TaskId, Fact] = field(default_factory=dict)
+    invalid: str = ""  # why a dependency is none; empty when all are fine
+
+
+@dataclass(frozen=True, slots=True)
+class EngineJoined:
+    """A new engine may be given work."""
+
+    engine: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineBack:
+    """An engine has connected again, with all leases it still knows of, in whatever part of their life."""
+
+    engine: int
+    leases: Sequence[Lease]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineClosing:
+    """An engine is to leave: it gets no new work."""
+
+    engine: int
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Why an engine is gone, as people are told."""
+
+    text: str
+    host: str = ""
+    pid: int = 0
+    exitcode: int | None = None
+    signum: int | None = None
+    peak_rss: int = 0
+    stderr_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLost:
+    """An engine is gone for good. mark: the last thing it started; exact: the mark can be trusted."""
+
+    engine: int
+    death: Death
+    mark: Lease | None = None
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TasksRan:
+    """Results of leased tasks, in the order in which they happened."""
+
+    engine: int
+    ran: Sequence[Ran]
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesReturned:
+    """The answer to a Revoke: given back unstarted, or refused because they had started."""
+
+    engine: int
+    leases: Sequence[Lease]
+    refused: Sequence[Lease] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBegan:
+    """A task has been running for a while."""
+
+    engine: int
+    task: int
+    lease: int
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class AbortAsked:
+    """End these open tasks as aborted; with running also what has started. The answer is AbortSettled(ticket)."""
+
+    ticket: int
+    tasks: Sequence[TaskId]
+    running: bool = False
+    grace: float = 5.0
+
+
+Event = (
+    TasksSubmitted
+    | EngineJoined
+    | EngineBack
+    | EngineClosing
+    | EngineLost
+    | TasksRan
+    | LeasesReturned
+    | TaskBegan
+    | AbortAsked
+)
+
+# Effects ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RunTasks:
+    """Give these to an engine, in this order; each carries its lease. again: copies of leases given before."""
+
+    engine: int
+    tasks: list[Task]
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeTasks:
+    """Ask an engine to give these back if they have not started."""
+
+    engine: int
+    tasks: list[Task]
+
+
+@dataclass(frozen=True, slots=True)
+class DropLeases:
+    """An engine has these, and must forget them."""
+
+    engine: int
+    leases: list[Lease]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLeases:
+    """The hub has the outcomes of these already; the engine need not send them again."""
+
+    engine: int
+    leases: list[Lease]
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptTask:
+    """Send SIGINT to a running task."""
+
+    engine: int
+    task: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceEngine:
+    """Kill an engine and start another in its place: a task that had to end did not."""
+
+    engine: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """A terminal state; ran has the body or the error (in extras)."""
+
+    task: Task
+    state: State
+    ran: Ran
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt that was not the last one."""
+
+    task: Task
+    attempt: int
+    engine: int
+    started: float | None
+    ended: float | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesGivenBack:
+    """These tasks are nobody's now: the history must not take them for started."""
+
+    tasks: list[Task]
+
+
+@dataclass(frozen=True, slots=True)
+class AbortSettled:
+    """What became of the tasks of an AbortAsked."""
+
+    ticket: int
+    aborted: list[TaskId]
+    running: list[TaskId]
+    done: list[TaskId]
+
+
+Effect = (
+    RunTasks
+    | RevokeTasks
+    | DropLeases
+    | KeptLeases
+    | InterruptTask
+    | ReplaceEngine
+    | TaskEnded
+    | AttemptEnded
+    | LeasesGivenBack
+    | AbortSettled
+)

@@ -1,0 +1,373 @@
+"""What the hub remembers: SQLite, one connection, one transaction per turn.
+
+Nothing is acknowledged, started or delivered before it is here. Bodies are stored as they came, one row per batch and
+one per Results message, each with its crc32; a row that fails it is answered as forgotten. The connection is exclusive:
+whoever wants to know something asks the hub.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tuiparallel.hub.schema import TABLES, VERSION
+from tuiparallel.hub.task import Batch
+from tuiparallel.wire.ids import COUNTER_BITS, Span, TaskId
+from tuiparallel.wire.messages import Ran, Work
+
+log = logging.getLogger("tuiparallel.hub.history")
+
+TaskRecord = tuple[int, int, int, "int | None", int, "float | None", "float | None", float, int]
+"""id, batch, state, engine, attempt, started, completed, received, bundle: a row of `tasks`."""
+
+_pack = msgspec.msgpack.Encoder().encode
+_calls = msgspec.msgpack.Decoder(list[bytes])
+_work = msgspec.msgpack.Decoder(Work)
+_bundle = msgspec.msgpack.Decoder(list[Ran])
+_spans = msgspec.msgpack.Decoder(list[Span])
+
+_SYNCHRONOUS = {"process": "NORMAL", "full": "FULL", "none": "OFF"}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRecord:
+    """An engine that had not gone when the hub ended."""
+
+    id: int
+    uuid: str
+    host: str
+    pid: int
+    joined: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A client session: next is the first counter not yet accepted."""
+
+    id: int
+    hex: str
+    host: str
+    pid: int
+    who: str
+    next: int
+    since: float
+
+
+class History:
+    """The database of one cluster. Writes are gathered between begin() and commit()."""
+
+    def __init__(self, path: Path, durability: str = "process") -> None:
+        self.path = path
+        self.moved_aside: Path | None = None
+        self._db = self._open(durability)
+        self._lost_bodies = 0
+
+    # Opening -------------------------------------------------------------------------------------------------------
+
+    def _open(self, durability: str) -> sqlite3.Connection:
+        try:
+            return self._connect(durability)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                raise
+            log.error("the history %s is damaged (%s): it is moved aside", self.path, error)
+        number = 0
+        while (aside := self.path.with_name(f"history.corrupt-{number}.db")).exists():
+            number += 1
+        os.replace(self.path, aside)
+        for suffix in ("-wal", "-journal"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        self.moved_aside = aside
+        return self._connect(durability)
+
+    def _connect(self, durability: str) -> sqlite3.Connection:
+        handle = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        os.close(handle)
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
+            db.execute("PRAGMA journal_size_limit=67108864")
+            db.execute("PRAGMA wal_autocheckpoint=4000")
+            db.execute("PRAGMA mmap_size=0")
+            db.execute("PRAGMA temp_store=MEMORY")
+            found = db.execute("PRAGMA quick_check").fetchone()[0]
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                db.executescript(f"BEGIN; {TABLES} PRAGMA user_version={VERSION}; COMMIT")
+            elif version != VERSION:
+                raise sqlite3.DatabaseError(f"schema {version}, not {VERSION}")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file, and close it."""
+        self._db.close()
+
+    # One transaction per turn --------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def put_batch(self, batch: Batch, received: float) -> None:
+        """A new submission, with its bodies; also moves the session's `next`."""
+        body = _pack(batch.calls)
+        work = batch.work
+        self._db.execute(
+            "INSERT INTO batches(first, count, function, work, calls, crc, name, label, submitted, received)"
+            " VALUES(?,?,?,?,?,?,?,?,?,?)",
+            (
+                batch.first,
+                batch.count,
+                batch.function,
+                _pack(work),
+                body,
+                zlib.crc32(body),
+                work.name,
+                work.label,
+                work.submitted,
+                received,
+            ),
+        )
+        self._db.execute(
+            "UPDATE sessions SET next=? WHERE id=?",
+            ((batch.first & ((1 << COUNTER_BITS) - 1)) + batch.count, batch.session),
+        )
+        if batch.blobs:
+            self._db.executemany(
+                "INSERT OR IGNORE INTO blobs VALUES(?,?,?)",
+                [(name, batch.first + index, size) for index, name, size in batch.blobs],
+            )
+
+    def put_function(self, hash: bytes, code: bytes) -> None:
+        self._db.execute("INSERT OR IGNORE INTO functions VALUES(?,?)", (hash, code))
+
+    def put_bundle(self, ran: Sequence[Ran], at: float) -> int:
+        """Results as they came; returns the bundle's id."""
+        body = _pack(ran)
+        cursor = self._db.execute("INSERT INTO bundles(body, crc, at) VALUES(?,?,?)", (body, zlib.crc32(body), at))
+        assert cursor.lastrowid is not None
+        blobs = [(name, result.task, size) for result in ran for name, size in result.blobs]
+        if blobs:
+            self._db.executemany("INSERT OR IGNORE INTO blobs VALUES(?,?,?)", blobs)
+        return cursor.lastrowid
+
+    def put_tasks(self, rows: Sequence[TaskRecord]) -> None:
+        """Tasks that have ended."""
+        self._db.executemany("INSERT OR IGNORE INTO tasks VALUES(?,?,?,?,?,?,?,?,?)", rows)
+
+    def end_batches(self, firsts: Iterable[int]) -> None:
+        """All tasks of these have ended."""
+        self._db.executemany("UPDATE batches SET ended=1 WHERE first=?", [(first,) for first in firsts])
+
+    def put_lease(self, lease: int, engine: int, runs: list[Span]) -> None:
+        """An engine is about to be given these tasks under this lease."""
+        self._db.execute("INSERT INTO leases VALUES(?,?,?)", (lease, engine, _pack(runs)))
+
+    def drop_leases(self, below: int) -> None:
+        """Leases that name no open task any more."""
+        self._db.execute("DELETE FROM leases WHERE id < ?", (below,))
+
+    def put_attempt(
+        self, task: int, attempt: int, engine: int, began: float | None, ended: float | None, outcome: str
+    ) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO attempts VALUES(?,?,?,?,?,?)", (task, attempt, engine, began, ended, outcome)
+        )
+
+    def put_session(self, hex: str, host: str, pid: int, who: str, now: float) -> SessionRecord:
+        """The session of this hex, new or known."""
+        self._db.execute(
+            "INSERT INTO sessions(hex, host, pid, who, since, seen) VALUES(?,?,?,?,?,?)"
+            " ON CONFLICT(hex) DO UPDATE SET seen=excluded.seen",
+            (hex, host, pid, who, now, now),
+        )
+        row = self._db.execute(
+            "SELECT id, hex, host, pid, who, next, since FROM sessions WHERE hex=?", (hex,)
+        ).fetchone()
+        return SessionRecord(*row)
+
+    def put_engine(self, id: int, uuid: str, host: str, pid: int, joined: float, was: int | None) -> None:
+        self._db.execute(
+            "INSERT INTO engines(id, uuid, host, pid, joined, was) VALUES(?,?,?,?,?,?)",
+            (id, uuid, host, pid, joined, was),
+        )
+
+    def engine_gone(self, id: int, at: float, why: str) -> None:
+        self._db.execute("UPDATE engines SET gone=?, why=? WHERE id=?", (at, why, id))
+
+    def put_fact(self, name: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES(?,?)", (name, value))
+
+    # Reading -------------------------------------------------------------------------------------------------------
+
+    def fact(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def sessions(self) -> list[SessionRecord]:
+        rows = self._db.execute("SELECT id, hex, host, pid, who, next, since FROM sessions ORDER BY id")
+        return [SessionRecord(*row) for row in rows]
+
+    def living_engines(self) -> list[EngineRecord]:
+        rows = self._db.execute("SELECT id, uuid, host, pid, joined FROM engines WHERE gone IS NULL ORDER BY id")
+        return [EngineRecord(*row) for row in rows]
+
+    def next_engine_id(self) -> int:
+        row = self._db.execute("SELECT max(id) FROM engines").fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    def counts(self) -> dict[int, int]:
+        """How many rows there are in each terminal state."""
+        return dict(self._db.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
+
+    def open_batches(self) -> Iterator[tuple[Batch, list[int]]]:
+        """Every submission that is not over, oldest first, with its open tasks."""
+        rows = self._db.execute(
+            "SELECT b.first, b.count, b.function, b.work, b.calls, b.crc, f.code FROM batches b"
+            " LEFT JOIN functions f ON f.hash = b.function WHERE b.ended = 0 ORDER BY b.received, b.first"
+        ).fetchall()
+        for first, count, function, work, calls, crc, code in rows:
+            if zlib.crc32(calls) != crc:
+                self._lost_bodies += 1
+                log.error("the arguments of batch %d are damaged in %s: its tasks are lost", first, self.path)
+                continue
+            batch = Batch(TaskId(first), count, _work.decode(work), function, code, _calls.decode(calls))
+            ended = {
+                row[0]
+                for row in self._db.execute("SELECT id FROM tasks WHERE id>=? AND id<?", (first, first + count))
+            }
+            yield batch, [id for id in range(first, first + count) if id not in ended]
+
+    def leases(self) -> Iterator[tuple[int, int, list[Span]]]:
+        """All leases on record, oldest first: id, engine (-1: given back), tasks."""
+        for id, engine, body in self._db.execute("SELECT id, engine, tasks FROM leases ORDER BY id"):
+            yield id, engine, _spans.decode(body)
+
+    def attempts_of(self, task: int) -> list[tuple[int, int, float | None, float | None, str]]:
+        """attempt, engine, began, ended, outcome of all attempts that were not the last."""
+        return self._db.execute(
+            "SELECT attempt, engine, began, ended, outcome FROM attempts WHERE task=? ORDER BY attempt", (task,)
+        ).fetchall()
+
+    def attempts_by_task(self) -> dict[int, int]:
+        """How many attempts each task has behind it, for those that have any."""
+        return dict(self._db.execute("SELECT task, max(attempt) FROM attempts GROUP BY task").fetchall())
+
+    def tasks(self, ids: Sequence[int]) -> dict[int, TaskRecord]:
+        """The rows of those of these tasks that have ended and are not forgotten."""
+        found: dict[int, TaskRecord] = {}
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            marks = ",".join("?" * len(part))
+            for row in self._db.execute(f"SELECT * FROM tasks WHERE id IN ({marks})", part):
+                found[row[0]] = row
+        return found
+
+    def tasks_between(self, first: int, count: int) -> list[TaskRecord]:
+        return self._db.execute(
+            "SELECT * FROM tasks WHERE id>=? AND id<? ORDER BY id", (first, first + count)
+        ).fetchall()
+
+    def bundle(self, id: int) -> list[Ran]:
+        """The results of a bundle; empty when it is forgotten or damaged."""
+        row = self._db.execute("SELECT body, crc FROM bundles WHERE id=?", (id,)).fetchone()
+        if row is None:
+            return []
+        if zlib.crc32(row[0]) != row[1]:
+            log.error("bundle %d is damaged in %s: its results are lost", id, self.path)
+            return []
+        return _bundle.decode(row[0])
+
+    def batch_row(self, task: int) -> tuple[int, int, bytes, Work, str, str | None, float] | None:
+        """The submission a task belongs to: first, count, function, work, name, label, received."""
+        row = self._db.execute(
+            "SELECT first, count, function, work, name, label, received FROM batches WHERE first<=? ORDER BY first DESC LIMIT 1",
+            (task,),
+        ).fetchone()
+        if row is None or task >= row[0] + row[1]:
+            return None
+        return (row[0], row[1], row[2], _work.decode(row[3]), row[4], row[5], row[6])
+
+    def calls_of(self, first: int) -> tuple[list[bytes], bytes | None] | None:
+        """Arguments and function code of a submission, None when they are forgotten or damaged."""
+        row = self._db.execute(
+            "SELECT b.calls, b.crc, f.code FROM batches b LEFT JOIN functions f ON f.hash=b.function WHERE b.first=?",
+            (first,),
+        ).fetchone()
+        if row is None or row[0] is None or zlib.crc32(row[0]) != row[1]:
+            return None
+        return _calls.decode(row[0]), row[2]
+
+    def blobs_of(self, first: int, count: int) -> list[tuple[int, str, int]]:
+        """Large buffers that these tasks use: task, name, size."""
+        return self._db.execute(
+            "SELECT owner, name, size FROM blobs WHERE owner>=? AND owner<?", (first, first + count)
+        ).fetchall()
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Any reading statement."""
+        return self._db.execute(sql, parameters).fetchall()
+
+    # Forgetting ----------------------------------------------------------------------------------------------------
+
+    def size(self) -> tuple[int, int]:
+        """Ended tasks, and bytes in use."""
+        rows = self._db.execute("SELECT count(*) FROM tasks").fetchone()[0]
+        pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+        free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        page = self._db.execute("PRAGMA page_size").fetchone()[0]
+        return int(rows), int((pages - free) * page)
+
+    def forget_batch(self, first: int, count: int) -> list[str]:
+        """Remove an ended submission with all that belongs to it; returns the blobs that nobody uses any more."""
+        last = first + count
+        names = [
+            row[0]
+            for row in self._db.execute("SELECT DISTINCT name FROM blobs WHERE owner>=? AND owner<?", (first, last))
+        ]
+        self._db.execute("DELETE FROM blobs WHERE owner>=? AND owner<?", (first, last))
+        self._db.execute("DELETE FROM tasks WHERE id>=? AND id<?", (first, last))
+        self._db.execute("DELETE FROM attempts WHERE task>=? AND task<?", (first, last))
+        self._db.execute("DELETE FROM batches WHERE first=?", (first,))
+        return [
+            name
+            for name in names
+            if not self._db.execute("SELECT 1 FROM blobs WHERE name=? LIMIT 1", (name,)).fetchone()
+        ]
+
+    def oldest_ended(self, limit: int) -> list[tuple[int, int]]:
+        """The oldest ended submissions: first, count."""
+        return self._db.execute(
+            "SELECT first, count FROM batches WHERE ended=1 ORDER BY received LIMIT ?", (limit,)
+        ).fetchall()
+
+    def sweep(self) -> None:
+        """Drop bundles and functions that no row names any more, and give pages back to the file system."""
+        self._db.execute("DELETE FROM bundles WHERE id < (SELECT ifnull(min(bundle), 1 << 60) FROM tasks)")
+        self._db.execute("DELETE FROM functions WHERE hash NOT IN (SELECT function FROM batches)")
+
+    def vacuum(self, pages: int = 1000) -> None:
+        """Give free pages back; outside a transaction."""
+        self._db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()

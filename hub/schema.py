@@ -1,0 +1,34 @@
+"""The tables of history.db.
+
+A task has a row once it has ended; an open task is a number of its batch without a row. What may have started is known
+from the leases: one row per Run message (the lease is its id), with the tasks it gave to an engine, or, engine -1, the
+tasks that were given back. So a task costs one insert in its life, and a lease one row however many tasks it names.
+"""
+
+from __future__ import annotations
+
+VERSION = 1
+
+TABLES = """
+CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE sessions(
+    id INTEGER PRIMARY KEY, hex TEXT UNIQUE NOT NULL, host TEXT, pid INTEGER, who TEXT,
+    next INTEGER NOT NULL DEFAULT 0, since REAL, seen REAL);
+CREATE TABLE engines(
+    id INTEGER PRIMARY KEY, uuid TEXT UNIQUE NOT NULL, host TEXT, pid INTEGER, joined REAL, gone REAL, why TEXT,
+    was INTEGER);
+CREATE TABLE functions(hash BLOB PRIMARY KEY, code BLOB) WITHOUT ROWID;
+CREATE TABLE batches(
+    first INTEGER PRIMARY KEY, count INTEGER NOT NULL, function BLOB, work BLOB NOT NULL, calls BLOB, crc INTEGER,
+    name TEXT, label TEXT, submitted REAL, received REAL, ended INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX open_batches ON batches(first) WHERE ended = 0;
+CREATE TABLE tasks(
+    id INTEGER PRIMARY KEY, batch INTEGER, state INTEGER NOT NULL, engine INTEGER, attempt INTEGER, started REAL,
+    completed REAL, received REAL, bundle INTEGER);
+CREATE TABLE bundles(id INTEGER PRIMARY KEY, body BLOB, crc INTEGER, at REAL);
+CREATE TABLE leases(id INTEGER PRIMARY KEY, engine INTEGER NOT NULL, tasks BLOB NOT NULL);
+CREATE TABLE attempts(
+    task INTEGER, attempt INTEGER, engine INTEGER, began REAL, ended REAL, outcome TEXT, PRIMARY KEY(task, attempt)
+) WITHOUT ROWID;
+CREATE TABLE blobs(name TEXT, owner INTEGER, size INTEGER, PRIMARY KEY(name, owner)) WITHOUT ROWID;
+"""
