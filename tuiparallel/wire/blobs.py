@@ -12,9 +12,9 @@ import mmap
 import os
 import re
 import sys
+from _pickle import PickleBuffer  # the hub imports this file, and knows nothing that loads pickles
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from pickle import PickleBuffer
 from typing import TYPE_CHECKING, NamedTuple
 
 from tuiparallel.errors import MessageTooLarge

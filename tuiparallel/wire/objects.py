@@ -1,0 +1,300 @@
+"""Values to bytes and back.
+
+A body begins with the byte 0x80 when it is a plain pickle, as most small values are. Otherwise it is 0x01, the length of a
+header (4 bytes, little-endian), the header (MessagePack), then the region: small buffers one after another, each at a
+multiple of 16 bytes. A buffer above INLINE_LIMIT is a blob of its own; so is the region when it is larger than that.
+
+bytes, bytearrays, memoryviews and numpy arrays that are the value, or an argument of the call, are buffers and are not
+pickled. Others inside larger objects are out-of-band buffers of one pickle. What is made of a buffer is read-only.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from _pickle import PickleBuffer
+from typing import Any
+
+import msgspec
+
+from tuiparallel.errors import DeserializationError, ParallelError, SerializationError
+from tuiparallel.wire import arrays, pickling, sources
+from tuiparallel.wire.blobs import BlobRef, BlobStore, NoRoom
+from tuiparallel.wire.unsendable import whats_wrong
+
+INLINE_LIMIT = 32 << 10
+"""Bytes up to which a buffer stays in the body. Each of the about eight copies on its way costs 1 us per 10 kB; a blob
+costs 80 us once, for a file, a mapping and its removal."""
+
+ROOMLESS_LIMIT = 1 << 20  # bytes up to which a buffer stays in the body when there is no room for blobs
+ALIGNMENT = 16
+ATOMS = frozenset({int, float, bool, str, complex, type(None)})
+GENERAL = b"\x01"
+
+
+class Packed(msgspec.Struct, frozen=True, gc=False):
+    """A value as bytes: what goes into a message, and the blobs that this refers to."""
+
+    body: bytes
+    blobs: tuple[BlobRef, ...] = ()
+
+
+class Special(msgspec.Struct, array_like=True, gc=False):
+    """A value that is a buffer: argument number or keyword `where`, or None for the value itself.
+
+    letter: b bytes, a bytearray, n array, m and v memoryview (see arrays.view_parts).
+    """
+
+    where: int | str | None
+    letter: str
+    buffer: int
+    meta: Any = None
+
+
+class Header(msgspec.Struct, array_like=True, gc=False):
+    """What a body is made of. Buffers: first the ones of the pickle, then the pickle itself, then the specials'."""
+
+    sizes: list[int]
+    names: list[str]  # of blobs; "" for a buffer in the region
+    stream: int  # which buffer is the pickle; -1: there is none
+    specials: list[Special] = []
+    region: str = ""  # the blob that the region is, if it is one
+    region_size: int = 0
+    sources: list[sources.Source] = []
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Header).decode
+
+
+def pack(value: Any, store: BlobStore | None = None) -> Packed:
+    """A value as bytes; large buffers go into the store, or without one into the body.
+
+    Raises SerializationError naming the part that cannot be sent, MessageTooLarge above the store's budget, and
+    NoRoom when a large buffer finds no space there.
+    """
+    if type(value) in ATOMS:
+        return _plain(pickle.dumps(value, 5), store)
+    letter, raw, meta = _special(value)
+    if letter:
+        return _general(None, [], [(None, letter, raw, meta)], store)
+    return _pickled(value, "value", store)
+
+
+def unpack(body: bytes | memoryview, store: BlobStore | None = None) -> Any:
+    """The value that was packed.
+
+    Raises DeserializationError when it cannot be made here; on an engine a failing import keeps its type.
+    """
+    if body[0] == 0x80:
+        try:
+            return pickle.loads(body)
+        except Exception as failure:
+            raise _unloadable(failure) from failure
+    stream, specials = _open(body, store)
+    return specials[0][1] if stream is None else stream
+
+
+def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any], store: BlobStore | None = None) -> Packed:
+    """The arguments of a call as bytes. Raises as pack does; parts are named like `argument 1['cfg']`, from 1."""
+    if not kwargs and ATOMS.issuperset(map(type, args)):
+        return _plain(pickle.dumps((args, kwargs), 5), store)
+    specials: list[tuple[int | str | None, str, Any, Any]] = []
+    rest = list(args)
+    for number, value in enumerate(args):
+        letter, raw, meta = _special(value)
+        if letter:
+            specials.append((number, letter, raw, meta))
+            rest[number] = None
+    named = dict(kwargs)
+    for name, value in kwargs.items():
+        letter, raw, meta = _special(value)
+        if letter:
+            specials.append((name, letter, raw, meta))
+            named[name] = None
+    if not specials:
+        return _pickled((args, kwargs), "call", store)
+    try:
+        stream, buffers = pickling.dumps((tuple(rest), named))
+    except Exception as failure:
+        raise _unsendable((tuple(rest), named), "call", failure) from failure
+    return _general(stream, buffers, specials, store)
+
+
+def unpack_call(body: bytes | memoryview, store: BlobStore | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments that were packed. Raises as unpack does."""
+    if body[0] == 0x80:
+        try:
+            return pickle.loads(body)  # type: ignore[no-any-return]
+        except Exception as failure:
+            raise _unloadable(failure) from failure
+    (args, kwargs), specials = _open(body, store)
+    if specials:
+        filled = list(args)
+        for where, value in specials:
+            if isinstance(where, int):
+                filled[where] = value
+            else:
+                kwargs[where] = value
+        args = tuple(filled)
+    return args, kwargs
+
+
+# Packing ----------------------------------------------------------------------------------------------------------
+
+
+def _special(value: Any) -> tuple[str, Any, Any]:
+    """Letter, bytes and description of a value that is not pickled; the letter is empty for any other."""
+    kind = type(value)
+    if kind in ATOMS:
+        return "", None, None
+    if kind is bytes:
+        return "b", value, None
+    if kind is bytearray:
+        return "a", value, None
+    if kind is memoryview:
+        raw, letter, meta = arrays.view_parts(value)
+        return letter, raw, meta
+    if "numpy" in sys.modules and kind in arrays.array_types() and arrays.is_raw(value):
+        raw, array_meta = arrays.array_parts(value)
+        return "n", raw, array_meta
+    return "", None, None
+
+
+def _plain(stream: bytes, store: BlobStore | None) -> Packed:
+    if store is None or len(stream) <= INLINE_LIMIT:
+        return Packed(stream)
+    return _general(stream, [], [], store)
+
+
+def _pickled(value: Any, what: str, store: BlobStore | None) -> Packed:
+    try:
+        stream, buffers = pickling.dumps(value)
+    except Exception as failure:
+        raise _unsendable(value, what, failure) from failure
+    if not buffers and (store is None or len(stream) <= INLINE_LIMIT) and not sources.mentioned(stream):
+        return Packed(stream)
+    return _general(stream, buffers, [], store)
+
+
+def _unsendable(value: Any, what: str, failure: Exception) -> Exception:
+    return SerializationError(whats_wrong(value, what, failure))
+
+
+def _general(
+    stream: bytes | None,
+    outside: list[PickleBuffer],
+    specials: list[tuple[int | str | None, str, Any, Any]],
+    store: BlobStore | None,
+) -> Packed:
+    buffers: list[Any] = [buffer.raw() for buffer in outside]
+    header = Header([], [], -1)
+    if stream is not None:
+        header.stream = len(buffers)
+        header.sources = sources.mentioned(stream)
+        buffers.append(stream)
+    places: dict[int, int] = {}  # an object given twice crosses once
+    for where, letter, raw, meta in specials:
+        if (place := places.get(id(raw))) is None:
+            place = places[id(raw)] = len(buffers)
+            buffers.append(raw)
+        header.specials.append(Special(where, letter, place, meta))
+    blobs: list[BlobRef] = []
+    region: list[Any] = []
+    try:
+        for buffer in buffers:
+            size = len(buffer)
+            blob = _blob(buffer, size, store)
+            header.sizes.append(size)
+            header.names.append("" if blob is None else blob.name)
+            if blob is not None:
+                blobs.append(blob)
+            elif size:
+                region += (buffer, bytes(-size % ALIGNMENT))
+        tail = b"".join(region)
+        if (blob := _blob(tail, len(tail), store)) is not None:
+            header.region, header.region_size = blob
+            blobs.append(blob)
+            tail = b""
+    except BaseException:
+        if store is not None:
+            store.unlink(blob.name for blob in blobs)
+        raise
+    head = _encode(header)
+    start = 5 + len(head)
+    return Packed(
+        b"".join((GENERAL, len(head).to_bytes(4, "little"), head, bytes(-start % ALIGNMENT), tail)), tuple(blobs)
+    )
+
+
+def _blob(buffer: Any, size: int, store: BlobStore | None) -> BlobRef | None:
+    if store is None or size <= INLINE_LIMIT:
+        return None
+    try:
+        return store.write(buffer)
+    except NoRoom:
+        if size > ROOMLESS_LIMIT:
+            raise
+        return None
+
+
+# Unpacking --------------------------------------------------------------------------------------------------------
+
+
+def _open(body: bytes | memoryview, store: BlobStore | None) -> tuple[Any, list[tuple[Any, Any]]]:
+    """The value of the pickle, and (where, value) of each special."""
+    try:
+        view = memoryview(body).toreadonly()
+        end = 5 + int.from_bytes(view[1:5], "little")
+        header = _decode(view[5:end])
+        if header.sources:
+            sources.install(header.sources)
+        buffers = _buffers(header, view[end + -end % ALIGNMENT :], store)
+        value = None
+        if header.stream >= 0:
+            value = pickling.loads(buffers[header.stream], buffers[: header.stream])
+        return value, [(s.where, _made(s, buffers[s.buffer])) for s in header.specials]
+    except Exception as failure:
+        raise _unloadable(failure) from failure
+
+
+def _buffers(header: Header, region: memoryview, store: BlobStore | None) -> list[memoryview]:
+    if header.region:
+        region = _mapped(header.region, header.region_size, store)
+    found = []
+    offset = 0
+    for size, name in zip(header.sizes, header.names, strict=True):
+        if name:
+            found.append(_mapped(name, size, store))
+            continue
+        found.append(region[offset : offset + size])
+        if len(found[-1]) != size:
+            raise ValueError("the body is shorter than its header says")
+        offset += size + -size % ALIGNMENT
+    return found
+
+
+def _mapped(name: str, size: int, store: BlobStore | None) -> memoryview:
+    if store is None:
+        raise ValueError("it has a part that is a blob, and blobs of its cluster cannot be read here")
+    return store.open(name, size)
+
+
+def _made(special: Special, raw: memoryview) -> Any:
+    match special.letter:
+        case "b":
+            return bytes(raw)
+        case "a":
+            return bytearray(raw)
+        case "n":
+            return arrays.array_from(raw, special.meta)
+        case letter:
+            return arrays.view_from(raw, letter, special.meta)
+
+
+def _unloadable(failure: Exception) -> Exception:
+    if isinstance(failure, ParallelError):
+        return failure
+    if isinstance(failure, ImportError) and sources.place():
+        return sources.explained(failure, "arguments")
+    return DeserializationError(f"what has arrived cannot be loaded here: {type(failure).__name__}: {failure}")
