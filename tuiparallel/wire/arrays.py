@@ -52,7 +52,7 @@ def array_parts(array: np.ndarray[Any, Any]) -> tuple[memoryview, ArrayMeta]:
     if not plain.nbytes:
         return memoryview(b""), meta
     flat = plain.reshape(-1, order="A")
-    return memoryview(flat.view(np.uint8)), meta
+    return memoryview(flat.view(np.uint8).data), meta
 
 
 def array_from(raw: Any, meta: ArrayMeta) -> np.ndarray[Any, Any]:

@@ -159,28 +159,27 @@ def _shelled(function: types.FunctionType, origin: Origin) -> types.FunctionType
         return function  # its steps cannot be wrapped without changing what it is
     namespace, names = origin.globals, origin.names
 
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        before = namespace["__builtins__"]
+        namespace["__builtins__"] = names
+        try:
+            return function(*args, **kwargs)
+        finally:
+            namespace["__builtins__"] = before
+
+    def generator(*args: Any, **kwargs: Any) -> Any:
+        return (yield from _drive(function(*args, **kwargs), namespace, names))
+
+    async def coroutine(*args: Any, **kwargs: Any) -> Any:
+        return await _Driven(function(*args, **kwargs), namespace, names)
+
+    shell: Any = plain
     if inspect.isgeneratorfunction(function):
-
-        def shell(*args: Any, **kwargs: Any) -> Any:
-            return (yield from _drive(function(*args, **kwargs), namespace, names))
-
+        shell = generator
     elif inspect.iscoroutinefunction(function):
-
-        async def shell(*args: Any, **kwargs: Any) -> Any:
-            return await _Driven(function(*args, **kwargs), namespace, names)
-
-    else:
-
-        def shell(*args: Any, **kwargs: Any) -> Any:
-            before = namespace["__builtins__"]
-            namespace["__builtins__"] = names
-            try:
-                return function(*args, **kwargs)
-            finally:
-                namespace["__builtins__"] = before
-
-    _inner[shell] = function  # type: ignore[index]
-    return shell  # type: ignore[return-value]
+        shell = coroutine
+    _inner[shell] = function
+    return shell  # type: ignore[no-any-return]
 
 
 def _drive(steps: Any, namespace: Namespace, names: Namespace) -> Generator[Any, Any, Any]:

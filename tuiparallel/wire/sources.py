@@ -103,6 +103,11 @@ def send_by_value(module: types.ModuleType | str) -> None:
     _registered[name] = _Registered(name, os.path.abspath(origin), package)
 
 
+def any_registered() -> bool:
+    """Whether send_by_value has been used here."""
+    return bool(_registered)
+
+
 def mentioned(stream: bytes) -> list[Source]:
     """Sources of the registered modules that these bytes, or those sources, may name."""
     if not _registered:

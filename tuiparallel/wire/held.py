@@ -1,0 +1,116 @@
+"""What a by-value function holds: whether it is still the same as when it was packed, and whether a call may change it.
+
+Values that cannot change are compared by identity. One that can makes the function `stateful`, and not `comparable`:
+it has to be packed again each time, since it may have changed in place.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+import types
+from typing import Any
+
+from tuiparallel.wire import names, pickling
+
+FIXED = frozenset({
+    int, float, complex, bool, str, bytes, range, type(None), type(...), type(NotImplemented), types.ModuleType,
+    types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType, types.MemberDescriptorType,
+    types.GetSetDescriptorType, types.CodeType, slice,
+})  # fmt: skip
+"""Types of values that never change."""
+
+PARTS_LIMIT = 2000  # parts that are looked at before a function counts as one that has to be packed each time
+
+
+class Holding:
+    """The parts of a function, in a fixed order.
+
+    comparable: all of them can be compared by identity. stateful: a call may change one of them.
+    """
+
+    __slots__ = ("parts", "comparable", "stateful")
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+        self.comparable = True
+        self.stateful = False
+
+    def same_as(self, other: Holding) -> bool:
+        """Whether the function would be packed into the same bytes."""
+        if not other.comparable or len(self.parts) != len(other.parts):
+            return False
+        for mine, theirs in zip(self.parts, other.parts, strict=True):
+            if mine is not theirs:
+                return False
+        return True
+
+
+def holding(function: types.FunctionType) -> Holding:
+    """What this by-value function holds now, and by-value functions that it uses."""
+    found = Holding()
+    seen: set[int] = set()
+    left: list[Any] = [function]
+    while left:
+        part = left.pop()
+        kind = type(part)
+        found.parts.append(part)
+        if kind in FIXED:
+            continue
+        if kind is tuple or kind is frozenset:
+            left += part
+        elif id(part) in seen:
+            continue
+        elif kind is types.FunctionType:
+            seen.add(id(part))
+            if part is function or not pickling.is_by_reference(part):
+                _function(names.inner(part), found, left)
+        elif isinstance(part, type):
+            seen.add(id(part))
+            if not issubclass(part, enum.Enum) and not pickling.is_by_reference(part):
+                _class(part, left)
+        elif kind is staticmethod or kind is classmethod:
+            left.append(part.__func__)
+        elif kind is property:
+            left += (part.fget, part.fset, part.fdel)
+        else:
+            found.comparable = False
+            found.stateful = found.stateful or not _is_read_only_array(part)
+        if len(found.parts) > PARTS_LIMIT:
+            found.comparable = False
+            found.stateful = True
+            return found
+    return found
+
+
+def _function(function: types.FunctionType, found: Holding, left: list[Any]) -> None:
+    code = function.__code__
+    if names.uses(code).rebinds or function.__dict__:
+        found.stateful = True
+    left.append(code)
+    if function.__defaults__:
+        left += function.__defaults__
+    if function.__kwdefaults__:
+        left += function.__kwdefaults__.values()
+    for cell in function.__closure__ or ():
+        try:
+            left.append(cell.cell_contents)
+        except ValueError:
+            left.append(None)
+    left += function.__dict__.values()
+    for name, value in names.travelling(function).items():
+        left += (name, value)
+
+
+def _class(cls: type, left: list[Any]) -> None:
+    left += cls.__bases__
+    for name, value in vars(cls).items():
+        # What Python itself keeps there (__dataclass_fields__, _abc_impl) is a function of the rest.
+        if isinstance(value, types.FunctionType) or not (name.startswith("__") or name == "_abc_impl"):
+            left += (name, value)
+
+
+def _is_read_only_array(value: Any) -> bool:
+    """An array of numbers arrives read-only: a call cannot change it, though its owner here can."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) is numpy.ndarray and not value.dtype.hasobject
