@@ -8,10 +8,10 @@ from __future__ import annotations
 import pickle
 import sys
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+Array = Any
+"""A numpy array: its type cannot be named here in a way that numpy's stubs of all versions accept."""
 
 ArrayMeta = tuple[str | bytes, tuple[int, ...], str]
 """dtype (its short string, or pickled when it has fields or more), shape, and order: "C" or "F"."""
@@ -31,12 +31,12 @@ def array_types() -> tuple[type, ...]:
         return ()
 
 
-def is_raw(array: np.ndarray[Any, Any]) -> bool:
+def is_raw(array: Array) -> bool:
     """Whether an array's elements are plain bytes, without references to objects."""
     return not array.dtype.hasobject
 
 
-def array_parts(array: np.ndarray[Any, Any]) -> tuple[memoryview, ArrayMeta]:
+def array_parts(array: Array) -> tuple[memoryview, ArrayMeta]:
     """The bytes of an array in memory order, and what is needed to see the array in them. Copies only strided ones."""
     import numpy as np
 
@@ -55,7 +55,7 @@ def array_parts(array: np.ndarray[Any, Any]) -> tuple[memoryview, ArrayMeta]:
     return memoryview(flat.view(np.uint8).data), meta
 
 
-def array_from(raw: Any, meta: ArrayMeta) -> np.ndarray[Any, Any]:
+def array_from(raw: Any, meta: ArrayMeta) -> Array:
     """The array in these bytes, without a copy; read-only because the bytes are."""
     import numpy as np
 
@@ -63,9 +63,9 @@ def array_from(raw: Any, meta: ArrayMeta) -> np.ndarray[Any, Any]:
     dtype = pickle.loads(kind) if isinstance(kind, bytes) else np.dtype(kind)
     view = memoryview(raw).toreadonly()
     if not view.nbytes:
-        array: np.ndarray[Any, Any] = np.empty(shape, dtype, order)  # type: ignore[call-overload]
+        array: Array = np.empty(shape, dtype, order)  # type: ignore[call-overload]
     else:
-        array = np.ndarray(shape, dtype, view, order=order)  # type: ignore[call-overload]
+        array = np.ndarray(shape, dtype, view, 0, None, order)  # type: ignore[arg-type]
     array.flags.writeable = False
     return array
 
@@ -102,7 +102,7 @@ def reduce_array(array: Any) -> Any:
     """How an array inside a larger object is pickled: its bytes out of band. NotImplemented for unknown subclasses."""
     import numpy as np
 
-    cls = type(array)
+    cls: Any = type(array)
     if isinstance(array, np.ma.MaskedArray):
         if cls.__reduce__ is not np.ma.MaskedArray.__reduce__:
             return NotImplemented
@@ -114,7 +114,7 @@ def reduce_array(array: Any) -> Any:
             raw, meta = array_parts(array)
             return restore_array, (PickleBuffer(raw), meta)
         plain = array.view(np.ndarray)
-        make, arguments, state = plain.__reduce__()  # type: ignore[misc]
+        make, arguments, state = plain.__reduce__()
         return make, arguments, state, None, None, set_frozen
     if cls.__reduce__ is np.ndarray.__reduce__ and cls.__reduce_ex__ is np.ndarray.__reduce_ex__:
         return restore_subclass, (cls, array.view(np.ndarray)), getattr(array, "__dict__", None) or None

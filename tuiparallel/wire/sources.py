@@ -189,7 +189,7 @@ _importer = Importer()
 def install(arrived: list[Source]) -> None:
     """Make these modules importable here; ones that have changed are imported anew by whoever imports them next."""
     if _importer not in sys.meta_path:
-        sys.meta_path.insert(0, _importer)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _importer)
     for root, digest in {(source.root, source.digest) for source in arrived}:
         if root in _registered or _importer.digests.get(root) == digest:
             continue  # it comes home, or is known
