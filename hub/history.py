@@ -163,15 +163,13 @@ class History:
     def put_function(self, hash: bytes, code: bytes) -> None:
         self._db.execute("INSERT OR IGNORE INTO functions VALUES(?,?)", (hash, code))
 
-    def put_bundle(self, ran: Sequence[Ran], at: float) -> int:
-        """Results as they came; returns the bundle's id."""
+    def put_bundle(self, id: int, ran: Sequence[Ran], at: float) -> None:
+        """Results as they came."""
         body = _pack(ran)
-        cursor = self._db.execute("INSERT INTO bundles(body, crc, at) VALUES(?,?,?)", (body, zlib.crc32(body), at))
-        assert cursor.lastrowid is not None
+        self._db.execute("INSERT INTO bundles(id, body, crc, at) VALUES(?,?,?,?)", (id, body, zlib.crc32(body), at))
         blobs = [(name, result.task, size) for result in ran for name, size in result.blobs]
         if blobs:
             self._db.executemany("INSERT OR IGNORE INTO blobs VALUES(?,?,?)", blobs)
-        return cursor.lastrowid
 
     def put_tasks(self, rows: Sequence[TaskRecord]) -> None:
         """Tasks that have ended."""
@@ -196,17 +194,13 @@ class History:
             "INSERT OR REPLACE INTO attempts VALUES(?,?,?,?,?,?)", (task, attempt, engine, began, ended, outcome)
         )
 
-    def put_session(self, hex: str, host: str, pid: int, who: str, now: float) -> SessionRecord:
-        """The session of this hex, new or known."""
+    def put_session(self, id: int, hex: str, host: str, pid: int, who: str, now: float) -> None:
+        """A session, new or seen again."""
         self._db.execute(
-            "INSERT INTO sessions(hex, host, pid, who, since, seen) VALUES(?,?,?,?,?,?)"
-            " ON CONFLICT(hex) DO UPDATE SET seen=excluded.seen",
-            (hex, host, pid, who, now, now),
+            "INSERT INTO sessions(id, hex, host, pid, who, since, seen) VALUES(?,?,?,?,?,?,?)"
+            " ON CONFLICT(id) DO UPDATE SET seen=excluded.seen",
+            (id, hex, host, pid, who, now, now),
         )
-        row = self._db.execute(
-            "SELECT id, hex, host, pid, who, next, since FROM sessions WHERE hex=?", (hex,)
-        ).fetchone()
-        return SessionRecord(*row)
 
     def put_engine(self, id: int, uuid: str, host: str, pid: int, joined: float, was: int | None) -> None:
         self._db.execute(
@@ -237,6 +231,12 @@ class History:
     def next_engine_id(self) -> int:
         row = self._db.execute("SELECT max(id) FROM engines").fetchone()
         return 0 if row[0] is None else int(row[0]) + 1
+
+    def next_bundle(self) -> int:
+        return int(self._db.execute("SELECT ifnull(max(id), 0) + 1 FROM bundles").fetchone()[0])
+
+    def next_lease(self) -> int:
+        return int(self._db.execute("SELECT ifnull(max(id), 0) + 1 FROM leases").fetchone()[0])
 
     def counts(self) -> dict[int, int]:
         """How many rows there are in each terminal state."""

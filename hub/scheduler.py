@@ -706,6 +706,10 @@ class Scheduler:
     def open_tasks(self) -> Iterator[Task]:
         return iter(self.tasks.values())
 
+    def is_waiting(self, id: int) -> bool:
+        """Whether a task waits for a dependency."""
+        return id in self._groups
+
     def why(self, id: TaskId) -> str:
         """Why a task waits, in a sentence; empty when it does not."""
         task = self.tasks.get(id)

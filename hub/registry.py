@@ -1,0 +1,162 @@
+"""Who is connected: engines, clients, supervisors, each with its connection and what is known of it.
+
+No socket, thread or clock in this file. A peer is a ROUTER's name for one connection; it is new after each reconnection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from tuiparallel.wire.ids import EngineId, SessionId
+from tuiparallel.wire.known import KnownFunctions
+from tuiparallel.wire.messages import Exited, Outcome, Vital
+from tuiparallel.wire.states import EngineState
+
+Peer = bytes
+
+
+@dataclass(slots=True, eq=False)
+class Engine:
+    """An engine, alive or remembered. Dates are seconds since the epoch, *_at are monotonic."""
+
+    id: EngineId
+    uuid: str
+    host: str
+    pid: int
+    since: float
+    peer: Peer | None = None
+    state: EngineState = EngineState.IDLE
+    heard: float = 0.0
+    supervised: bool = False
+    known: KnownFunctions = field(default_factory=KnownFunctions)
+    unreachable_at: float | None = None  # its connection is gone since
+    probed_at: float | None = None  # a Probe without an answer since
+    exited: Exited | None = None  # reported dead, not yet read to the end
+    exited_at: float = 0.0
+    done: int = 0
+    errors: int = 0
+    reason: str = ""
+    was: int | None = None
+    successor: int | None = None
+    vital: Vital | None = None
+    replace: bool = False  # start another when it has gone
+    version: int = 0  # moves when an observer should see it anew
+
+    @property
+    def alive(self) -> bool:
+        return self.state is not EngineState.DEAD
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """A client session, connected or not. next is the first counter it has not yet submitted."""
+
+    number: SessionId
+    hex: str
+    host: str
+    pid: int
+    name: str
+    since: float
+    next: int = 0
+    peer: Peer | None = None
+    observer: bool = False
+    known: KnownFunctions = field(default_factory=KnownFunctions)
+    open: int = 0  # tasks not ended
+    under_way: int = 0  # bytes of outcomes sent and not got
+    sizes: dict[tuple[str, int], int] = field(default_factory=dict)  # of those, by session and counter
+    backlog: deque[tuple[str, int]] = field(default_factory=deque)  # outcomes to be sent when there is room
+    fresh: dict[str, list[Outcome]] = field(default_factory=dict)  # outcomes of this turn, by session
+
+
+@dataclass(slots=True, eq=False)
+class Supervisor:
+    """A host's supervisor."""
+
+    uuid: str
+    host: str
+    pid: int
+    peer: Peer | None
+    engines: dict[str, int] = field(default_factory=dict)  # uuid -> pid
+
+
+class Registry:
+    """All of them, by id and by connection."""
+
+    def __init__(self) -> None:
+        self.engines: dict[int, Engine] = {}
+        self.engine_of_uuid: dict[str, Engine] = {}
+        self.engine_of_peer: dict[Peer, Engine] = {}
+        self.next_engine = 0
+        self.sessions: dict[int, Session] = {}
+        self.session_of_hex: dict[str, Session] = {}
+        self.session_of_peer: dict[Peer, Session] = {}
+        self.next_session = 1
+        self.supervisors: dict[str, Supervisor] = {}
+        self.supervisor_of_peer: dict[Peer, Supervisor] = {}
+        self.expected = 0  # engines the cluster should have
+
+    def living(self) -> list[Engine]:
+        """Engines that are not dead, by id."""
+        return [engine for engine in self.engines.values() if engine.alive]
+
+    def ids(self) -> list[int]:
+        """The engines that can be addressed now."""
+        return [
+            engine.id
+            for engine in self.engines.values()
+            if engine.state not in (EngineState.DEAD, EngineState.LEAVING, EngineState.LIMBO, EngineState.STARTING)
+        ]
+
+    def add_engine(self, engine: Engine) -> None:
+        self.engines[engine.id] = engine
+        self.engine_of_uuid[engine.uuid] = engine
+        self.next_engine = max(self.next_engine, engine.id + 1)
+
+    def connect_engine(self, engine: Engine, peer: Peer) -> Peer | None:
+        """This connection speaks for the engine now; returns the one that did before."""
+        before = engine.peer
+        if before is not None:
+            self.engine_of_peer.pop(before, None)
+        engine.peer = peer
+        self.engine_of_peer[peer] = engine
+        engine.unreachable_at = engine.probed_at = None
+        engine.known = KnownFunctions()
+        return before if before != peer else None
+
+    def disconnect_engine(self, engine: Engine) -> None:
+        if engine.peer is not None:
+            self.engine_of_peer.pop(engine.peer, None)
+            engine.peer = None
+
+    def add_session(self, session: Session) -> None:
+        self.sessions[session.number] = session
+        self.session_of_hex[session.hex] = session
+        self.next_session = max(self.next_session, session.number + 1)
+
+    def connect_session(self, session: Session, peer: Peer) -> None:
+        if session.peer is not None:
+            self.session_of_peer.pop(session.peer, None)
+        session.peer = peer
+        session.known = KnownFunctions()
+        session.under_way = 0
+        session.sizes.clear()
+        session.backlog.clear()
+        session.fresh.clear()
+        self.session_of_peer[peer] = session
+
+    def disconnect_session(self, session: Session) -> None:
+        if session.peer is not None:
+            self.session_of_peer.pop(session.peer, None)
+            session.peer = None
+        session.under_way = 0
+        session.sizes.clear()
+        session.backlog.clear()
+        session.fresh.clear()
+
+    def supervisor_for(self, engine: Engine) -> Supervisor | None:
+        """The supervisor that watches an engine's process, if one does."""
+        for supervisor in self.supervisors.values():
+            if engine.uuid in supervisor.engines and supervisor.peer is not None:
+                return supervisor
+        return None
