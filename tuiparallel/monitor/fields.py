@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from tuiparallel.monitor.rows import FAILED_PHASES, OPEN_PHASES, Phase
 from tuiparallel.wire.states import EngineState
@@ -94,6 +94,23 @@ def field_named(nouns: Nouns, name: str) -> Field:
     if found is None:
         raise KeyError(f"{nouns.noun} have no field {name!r}; there are {', '.join(nouns.shown)}")
     return found
+
+
+Row = TypeVar("Row")
+
+
+def sorted_by(rows: Iterable[Row], key: Callable[[Row], object], reverse: bool = False) -> list[Row]:
+    """Rows by a value that may be unknown: those come last in either direction; equal ones keep their order."""
+    known: list[tuple[Any, Row]] = []
+    unknown: list[Row] = []
+    for row in rows:
+        value = key(row)
+        if value is None:
+            unknown.append(row)
+        else:
+            known.append((value if isinstance(value, int | float | str) else str(value), row))
+    known.sort(key=lambda item: item[0], reverse=reverse)
+    return [row for _, row in known] + unknown
 
 
 _PHASES = tuple(phase.value for phase in Phase)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 INFINITY = float("inf")
+SOLID = 0.999  # busy part of a span from which on it is one task without a pause
 MAX_TRACKS = 16  # beyond: a span is cut to what the last track has room for
 
 
@@ -149,6 +150,23 @@ class EngineSpans:
             return True
         return False
 
+    def has(self, span: Span) -> bool:
+        """Whether this very span (its task at its time) is here already."""
+        for track in self.tracks:
+            at = bisect_left(track.starts, span.start)
+            while at < len(track) and track.starts[at] == span.start:
+                if track.tasks[at] == span.task:
+                    return True
+                at += 1
+        return False
+
+    def merged_at(self, moment: float, name: int) -> bool:
+        """Whether a span that stands for many tasks of this name covers a moment."""
+        return any(
+            span.name == name and span.busy < SOLID * (span.end - span.start)
+            for span in self.within(moment, moment + 1e-9)
+        )
+
     def add_many(self, spans: Iterable[Span]) -> None:
         """Take in spans of any age; a page of older ones costs one copy instead of an insertion each."""
         ordered = sorted(spans)
@@ -171,6 +189,14 @@ class EngineSpans:
             return False
         self.failures.insert(place, mark)
         return True
+
+    def next_failure(self, moment: float, back: bool = False) -> tuple[float, int] | None:
+        """The failure strictly after (before) a moment: when, and which task."""
+        if back:
+            place = bisect_left(self.failures, (moment, -1)) - 1
+            return self.failures[place] if place >= 0 else None
+        place = bisect_right(self.failures, (moment, 1 << 63))
+        return self.failures[place] if place < len(self.failures) else None
 
     def unknown(self, start: float, end: float) -> None:
         """Say that nobody knows what happened in an interval."""

@@ -131,7 +131,7 @@ class TaskTable:
         self._free: list[int] = []
         self.order = Order(self._key)
         self.journal = Journal()
-        self.evicted = 0  # tasks whose rows went, merged ones counted fully
+        self.represented = 0  # tasks that rows stand for, merged ones counted fully
         self.refused = 0  # open tasks there was no room for
         self.by_phase = [0] * len(PHASES)
         self.by_name: Counter[int] = Counter()
@@ -370,6 +370,7 @@ class TaskTable:
     def _count(self, slot: int, by: int = 1) -> None:
         phase, name = self.phases[slot], self.functions[slot]
         self.by_phase[phase] += by
+        self.represented += by * (self.batches[slot] >> _INTERVAL_BITS if self.flags[slot] & MERGED else 1)
         self.by_name[name] += by
         self.by_engine[self.engines[slot]] += by
         self.by_session[self.ids[slot] >> COUNTER_BITS] += by
@@ -410,7 +411,6 @@ class TaskTable:
     def _forget(self, slot: int) -> None:
         task = self.ids[slot]
         self._uncount(slot)
-        self.evicted += self.batches[slot] >> _INTERVAL_BITS if self.flags[slot] & MERGED else 1
         self.order.remove(slot)
         self.journal.note(task, self.submitted[slot])
         self.errors.pop(slot, None)

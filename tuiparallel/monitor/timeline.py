@@ -6,11 +6,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from tuiparallel.monitor.rows import IDLE_CELL, Cell, Lane
-from tuiparallel.monitor.spans import EngineSpans, Span, Track
+from tuiparallel.monitor.spans import SOLID, EngineSpans, Span, Track
 
 SAMPLE = 24  # spans of a cell that are looked at for the function with most time in it
 GAP = 1 / 8  # of a cell: a shorter idle time between two tasks is not drawn
-SOLID = 0.999  # busy part of a span from which on it is one task without a pause
 
 
 def lane(engine: int, spans: EngineSpans, names: Sequence[str], edges: Sequence[float], now: float) -> Lane:
