@@ -17,7 +17,7 @@ from tuiparallel.cluster.local import LocalProcesses, end_processes, launch, sta
 from tuiparallel.cluster.names import checked_name, new_name
 from tuiparallel.cluster.place import directory_of, known_names, remove_run_files
 from tuiparallel.cluster.processes import kill
-from tuiparallel.cluster.running import not_running, record_in
+from tuiparallel.cluster.running import ClusterRecord, not_running, record_in
 from tuiparallel.cluster.settings import Settings, gather
 from tuiparallel.errors import ClusterExists, EngineError, ParallelError
 from tuiparallel.link.clock import Deadline, SystemClock
@@ -111,9 +111,14 @@ class Cluster(EngineSets):
         return self._config is not None and record_in(self.directory) is not None
 
     @property
+    def record(self) -> ClusterRecord | None:
+        """Facts about the running cluster; None when it does not run."""
+        return record_in(self.directory) if self._config is not None else None
+
+    @property
     def pids(self) -> dict[str, int]:
         """Pids of 'template', 'supervisor' and 'hub'; empty when nothing runs."""
-        record = record_in(self.directory) if self._config is not None else None
+        record = self.record
         return dict(record.pids) if record is not None else {}
 
     # Starting -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,5 @@
+"""`python -m tuiparallel.cli` is `tuipar`."""
+
+from tuiparallel.cli import main
+
+main()
