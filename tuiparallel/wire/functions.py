@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tuiparallel.errors import DeserializationError, MessageTooLarge, SerializationError
+from tuiparallel.errors import MessageTooLarge, SerializationError
 from tuiparallel.wire import names, objects, pickling, sources
 from tuiparallel.wire.held import Holding, holding
 from tuiparallel.wire.messages import MAX_FRAME
@@ -184,11 +184,11 @@ class FunctionTable:
             body = entry.body = _decode(entry.code)
         if function is not None and not body.stateful:
             return function
-        function = self._made(body)
+        made: Callable[..., Any] = objects.unpack(body.payload, loading=body.name)
         if not body.stateful or submission is not None:
-            entry.function = function
+            entry.function = made
             entry.submission = submission
-        return function
+        return made
 
     def name(self, hash: bytes) -> str:
         """What people call the function. Raises KeyError for an unknown hash."""
@@ -204,12 +204,3 @@ class FunctionTable:
     def clear(self) -> None:
         """Drop all functions."""
         self._entries.clear()
-
-    def _made(self, body: FunctionBody) -> Callable[..., Any]:
-        try:
-            function: Callable[..., Any] = objects.unpack(body.payload)
-        except ImportError as failure:
-            raise sources.explained(failure, body.name) from None
-        except DeserializationError as failure:
-            raise DeserializationError(f"function {body.name}: {failure}") from failure.__cause__
-        return function

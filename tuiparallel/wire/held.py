@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import sys
 import types
+import weakref
 from typing import Any
 
 from tuiparallel.wire import names, pickling
@@ -54,25 +55,26 @@ def holding(function: types.FunctionType) -> Holding:
     while left:
         part = left.pop()
         kind = type(part)
-        found.parts.append(part)
         if kind in FIXED:
-            continue
-        if kind is tuple or kind is frozenset:
+            found.parts.append(part)
+        elif kind is tuple or kind is frozenset:
+            found.parts += (kind, len(part))
             left += part
-        elif id(part) in seen:
-            continue
-        elif kind is types.FunctionType:
-            seen.add(id(part))
-            if part is function or not pickling.is_by_reference(part):
-                _function(names.inner(part), found, left)
-        elif isinstance(part, type):
-            seen.add(id(part))
-            if not issubclass(part, enum.Enum) and not pickling.is_by_reference(part):
-                _class(part, left)
         elif kind is staticmethod or kind is classmethod:
             left.append(part.__func__)
         elif kind is property:
             left += (part.fget, part.fset, part.fdel)
+        elif kind is types.FunctionType or isinstance(part, type):
+            # Weakly: whoever keeps this Holding must not keep the function alive. A living object has one such ref.
+            found.parts.append(weakref.ref(part))
+            if id(part) in seen:
+                continue
+            seen.add(id(part))
+            if kind is types.FunctionType:
+                if part is function or not pickling.is_by_reference(part):
+                    _function(names.inner(part), found, left)
+            elif not issubclass(part, enum.Enum) and not pickling.is_by_reference(part):
+                _class(part, left)
         else:
             found.comparable = False
             found.stateful = found.stateful or not _is_read_only_array(part)

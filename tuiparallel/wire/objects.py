@@ -13,7 +13,7 @@ from __future__ import annotations
 import pickle
 import sys
 from _pickle import PickleBuffer
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -29,6 +29,7 @@ costs 80 us once, for a file, a mapping and its removal."""
 ROOMLESS_LIMIT = 1 << 20  # bytes up to which a buffer stays in the body when there is no room for blobs
 ALIGNMENT = 16
 ATOMS = frozenset({int, float, bool, str, complex, type(None)})
+PLAIN = b"\x80"  # how every pickle begins
 GENERAL = b"\x01"
 
 
@@ -81,18 +82,18 @@ def pack(value: Any, store: BlobStore | None = None) -> Packed:
     return _pickled(value, "value", store)
 
 
-def unpack(body: bytes | memoryview, store: BlobStore | None = None) -> Any:
-    """The value that was packed.
+def unpack(body: bytes | memoryview, store: BlobStore | None = None, *, loading: str = "a value") -> Any:
+    """The value that was packed. loading says what it is, in messages.
 
     Raises DeserializationError when it cannot be made here; on an engine a failing import keeps its type.
     """
-    if body[0] == 0x80:
+    if body[:1] == PLAIN:
         try:
             return pickle.loads(body)
         except Exception as failure:
-            raise _unloadable(failure) from failure
-    stream, specials = _open(body, store)
-    return specials[0][1] if stream is None else stream
+            _raise(failure, loading)
+    value, specials = _open(body, store, loading)
+    return specials[0][1] if specials else value
 
 
 def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any], store: BlobStore | None = None) -> Packed:
@@ -123,12 +124,12 @@ def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any], store: BlobStore | 
 
 def unpack_call(body: bytes | memoryview, store: BlobStore | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments that were packed. Raises as unpack does."""
-    if body[0] == 0x80:
+    if body[:1] == PLAIN:
         try:
             return pickle.loads(body)  # type: ignore[no-any-return]
         except Exception as failure:
-            raise _unloadable(failure) from failure
-    (args, kwargs), specials = _open(body, store)
+            _raise(failure, "arguments")
+    (args, kwargs), specials = _open(body, store, "arguments")
     if specials:
         filled = list(args)
         for where, value in specials:
@@ -241,10 +242,12 @@ def _blob(buffer: Any, size: int, store: BlobStore | None) -> BlobRef | None:
 # Unpacking --------------------------------------------------------------------------------------------------------
 
 
-def _open(body: bytes | memoryview, store: BlobStore | None) -> tuple[Any, list[tuple[Any, Any]]]:
+def _open(body: bytes | memoryview, store: BlobStore | None, loading: str) -> tuple[Any, list[tuple[Any, Any]]]:
     """The value of the pickle, and (where, value) of each special."""
     try:
         view = memoryview(body).toreadonly()
+        if view[:1] != GENERAL:
+            raise ValueError("these bytes are no value")
         end = 5 + int.from_bytes(view[1:5], "little")
         header = _decode(view[5:end])
         if header.sources:
@@ -255,7 +258,7 @@ def _open(body: bytes | memoryview, store: BlobStore | None) -> tuple[Any, list[
             value = pickling.loads(buffers[header.stream], buffers[: header.stream])
         return value, [(s.where, _made(s, buffers[s.buffer])) for s in header.specials]
     except Exception as failure:
-        raise _unloadable(failure) from failure
+        _raise(failure, loading)
 
 
 def _buffers(header: Header, region: memoryview, store: BlobStore | None) -> list[memoryview]:
@@ -292,9 +295,14 @@ def _made(special: Special, raw: memoryview) -> Any:
             return arrays.view_from(raw, letter, special.meta)
 
 
-def _unloadable(failure: Exception) -> Exception:
+def _raise(failure: Exception, loading: str) -> NoReturn:
     if isinstance(failure, ParallelError):
-        return failure
+        raise failure
     if isinstance(failure, ImportError) and sources.place():
-        return sources.explained(failure, "arguments")
-    return DeserializationError(f"what has arrived cannot be loaded here: {type(failure).__name__}: {failure}")
+        raise sources.explained(failure, loading)
+    reason = f"{type(failure).__name__}: {failure}"
+    raise DeserializationError(f"{loading} cannot be loaded {_where()}: {reason}") from failure
+
+
+def _where() -> str:
+    return f"on {sources.place()}" if sources.place() else "here"

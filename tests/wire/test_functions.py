@@ -1,0 +1,639 @@
+"""Functions and names: what a function is sent with, and what it sees on an engine. N numbers are rows of the contract."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import gc
+import importlib
+import math
+import os
+import sys
+import textwrap
+import types
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wire.peer import Peer
+from tuiparallel.errors import MessageTooLarge, RemoteError, SerializationError
+from tuiparallel.wire import names, sources
+from tuiparallel.wire.functions import FunctionTable, interactive, pack_function, send_by_value
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+    peer = Peer(tmp_path_factory.mktemp("peer"))
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def there(process: Peer) -> Peer:
+    """A process like an engine, with an empty namespace."""
+    process.fresh()
+    return process
+
+
+class Here:
+    """A client's __main__: what is run in it belongs to a module of this name."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": vars(builtins)}
+
+    def run(self, code: str) -> None:
+        exec(textwrap.dedent(code), self.names)
+
+    def __getitem__(self, expression: str) -> Any:
+        return eval(expression, self.names)
+
+
+@pytest.fixture
+def here() -> Here:
+    return Here()
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """module(name, text) writes a module and imports it; both are gone afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made: list[str] = []
+
+    def make(name: str, text: str, load: bool = True) -> types.ModuleType | None:
+        path = tmp_path / (name.replace(".", "/") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        made.append(name)
+        known_as = name.removesuffix(".__init__")
+        sys.modules.pop(known_as, None)
+        return importlib.import_module(known_as) if load else None
+
+    yield make
+    for name in list(sys.modules):
+        if any(name.partition(".")[0] == one.partition(".")[0] for one in made):
+            del sys.modules[name]
+    sources._registered.clear()
+
+
+# The worked examples ----------------------------------------------------------------------------------------------
+
+
+def test_n1_a_name_of_the_namespace(here: Here, there: Peer) -> None:
+    there.push(a=5)
+    assert there.apply(here["lambda: a"]) == 5
+
+
+def test_n2_a_name_that_travelled(here: Here, there: Peer) -> None:
+    here.run("a = 1")
+    assert there.apply(here["lambda: a"]) == 1
+
+
+def test_n3_n4_the_namespace_wins_until_the_name_is_deleted_there(here: Here, there: Peer) -> None:
+    here.run("a = 1")
+    there.push(a=5)
+    assert there.apply(here["lambda: a"]) == 5
+    there.execute("del a")
+    assert there.apply(here["lambda: a"]) == 1
+
+
+def test_n5_a_name_that_is_nowhere(here: Here, there: Peer) -> None:
+    with pytest.raises(NameError, match="name 'a' is not defined") as caught:
+        there.apply(here["lambda: a"])
+    assert isinstance(caught.value, RemoteError)
+
+
+def test_n6_travelled_names_are_not_in_the_namespace(here: Here, there: Peer) -> None:
+    here.run("a = 1")
+    assert there.apply(here["lambda: a"]) == 1
+    with pytest.raises(NameError):
+        there.pull("a")
+
+
+def test_n7_each_call_sees_the_values_it_was_sent_with(here: Here, there: Peer) -> None:
+    here.run("a = 1; f = lambda: a")
+    there.apply_async(here["f"])
+    here.run("a = 2")
+    there.apply_async(here["f"])
+    assert [there.receive(), there.receive()] == [1, 2]
+
+
+def test_n8_travelled_names_are_not_in_globals(here: Here, there: Peer) -> None:
+    here.run("a = 1")
+    assert there.apply(here["lambda: a"]) == 1
+    assert there.apply(here["lambda: 'a' in globals()"]) is False
+    assert there.apply(here["lambda: (a, 'a' in globals())"]) == (1, False)
+
+
+def test_n9_a_global_statement_writes_to_the_namespace(here: Here, there: Peer) -> None:
+    here.run("""
+        k = 0
+        def inc():
+            global k
+            k += 1
+            return k
+    """)
+    assert [there.apply(here["inc"]), there.apply(here["inc"])] == [1, 2]
+    assert here["k"] == 0 and there.pull("k") == 2
+
+
+def test_n10_functions_that_a_function_uses_travel_with_it(here: Here, there: Peer) -> None:
+    here.run("""
+        def g(x): return x + 1
+        def f(x): return g(x)
+    """)
+    assert there.apply(here["f"], 1) == 2
+    here.run("def g(x): return x + 10")
+    assert there.apply(here["f"], 1) == 11
+
+
+NESTED = {
+    "comprehension": "lambda xs: [g(x) for x in xs]",
+    "inner lambda": "lambda xs: list(map(lambda x: g(x), xs))",
+    "generator": "lambda xs: list(g(x) for x in xs)",
+    "two deep": "lambda xs: [(lambda: [g(y) for y in [x]])()[0] for x in xs]",
+    "method": "lambda xs: [C().m(x) for x in xs]",
+    "comprehension in a method": "lambda xs: C().all(xs)",
+    "class inside": "lambda xs: type('T', (), {'m': lambda self: [g(x) for x in xs]})().m()",
+    "class statement inside": "with_class",
+}
+G = """
+    def g(x): return x + 1
+    class C:
+        def m(self, x): return g(x)
+        def all(self, xs): return [g(x) for x in xs]
+    def with_class(xs):
+        class Inner:
+            plus = g(0)
+            def m(self): return [g(x) for x in xs]
+        return Inner().m()
+    def steps(xs):
+        for x in xs:
+            yield [g(y) for y in [x]][0]
+    async def later(xs):
+        return [g(x) for x in xs]
+"""
+
+
+@pytest.mark.parametrize("code", NESTED.values(), ids=NESTED)
+def test_n11_nested_code_sees_travelled_names(code: str, here: Here, there: Peer) -> None:
+    here.run(G)
+    assert there.apply(here[code], [1, 2]) == [2, 3]
+
+
+@pytest.mark.parametrize("code", ["lambda x: g(x)", "lambda x: [g(y) for y in [x]][0]", "lambda x: C().all([x])[0]"])
+def test_n12_what_travelled_stays_with_a_pushed_function(code: str, here: Here, there: Peer) -> None:
+    here.run(G)
+    there.push(f=here[code])
+    there.execute("y = f(1)")
+    assert there.pull("y") == 2
+    with pytest.raises(NameError):
+        there.execute("g(1)")  # with nothing but f
+    with pytest.raises(NameError):
+        there.apply(here["eval"]("lambda: [h(x) for x in [1]]", {"__name__": "__main__"}))
+
+
+def test_n12_generators_and_coroutines_keep_their_names_too(here: Here, there: Peer) -> None:
+    here.run(G)
+    there.push(steps=here["steps"], later=here["later"])
+    there.execute("""
+import asyncio, inspect
+half = steps([1, 2, 3]); first = next(half)
+assert __builtins__ is __import__('builtins').__dict__
+rest = list(half)
+answer = asyncio.run(later([5]))
+kinds = inspect.isgeneratorfunction(steps), inspect.iscoroutinefunction(later)
+""")
+    assert there.pull("(first, rest, answer, kinds)") == (2, [3, 4], [6], (True, True))
+
+
+def test_n13_modules_are_imported_there(here: Here, there: Peer) -> None:
+    here.run("import math as np")
+    assert there.apply(here["lambda: np.pi"]) == math.pi
+    here.run("import xml.dom.minidom, xml")
+    assert there.apply(here["lambda: xml.dom.minidom.__name__"]) == "xml.dom.minidom"
+
+
+def test_n14_travelled_names_come_before_builtins(here: Here, there: Peer) -> None:
+    here.run("def sum(x): return 'mine'")
+    assert there.apply(here["lambda: sum([1])"]) == "mine"
+    assert there.apply(here["lambda: [sum([1]) for _ in [0]]"]) == ["mine"]
+    there.execute("z = sum([1])")
+    assert there.pull("z") == 1
+
+
+def test_n15_importable_functions_see_their_own_module(there: Peer, module: Any) -> None:
+    helpers = module("n15helpers", "b = 1\ndef f(): return b")
+    there.push(b=5)
+    there.execute(f"import sys; sys.path.insert(0, {str(Path(helpers.__file__).parent)!r})")
+    assert there.apply(helpers.f) == 1
+    there.execute("sys.path.pop(0); del sys.modules['n15helpers']")
+    there.fresh()
+    there.push(b=5)
+    with pytest.raises(ModuleNotFoundError):
+        there.apply(helpers.f)
+    send_by_value(helpers)
+    assert there.apply(helpers.f) == 1
+
+
+def test_n16_functions_nested_in_importable_ones_see_the_namespace(there: Peer, module: Any) -> None:
+    helpers = module("n16helpers", "b = 1\ndef mk(): return lambda: b")
+    assert there.apply(helpers.mk()) == 1
+    there.push(b=5)
+    assert there.apply(helpers.mk()) == 5
+
+
+def test_n17_names_in_strings_do_not_travel(here: Here, there: Peer) -> None:
+    here.run("a = 1")
+    with pytest.raises(NameError):
+        there.apply(here["lambda: eval('a')"])
+
+
+def test_n18_classes_keep_their_identity(here: Here, there: Peer) -> None:
+    here.run("""
+        class P:
+            made = 0
+            def m(self): return 'here'
+    """)
+    before = here["P.m"]
+    back = there.apply(here["lambda: P()"])
+    assert isinstance(back, here["P"])
+    assert isinstance(there.apply(here["lambda p: p"], here["P()"]), here["P"])
+    assert here["P.m"] is before  # and what comes back has not replaced its methods
+    here.run("P.made = 7")
+    assert there.apply(here["lambda: P.made"]) == 7
+
+
+def test_n19_calls_do_not_see_what_others_did_to_travelled_values(here: Here, there: Peer) -> None:
+    here.run("seen = []; f = lambda: seen.append(1) or seen")
+    assert [there.apply(here["f"]), there.apply(here["f"]), here["seen"]] == [[1], [1], []]
+    here.run("""
+        def counter():
+            n = 0
+            def count():
+                nonlocal n
+                n += 1
+                return n
+            return count
+        c = counter()
+        def d(x=[]):
+            x.append(1)
+            return x
+        def e():
+            e.calls += 1
+            return e.calls
+        e.calls = 0
+    """)
+    for name, result in (("c", 1), ("d", [1]), ("e", 1)):
+        assert [there.apply(here[name]), there.apply(here[name])] == [result, result]
+
+
+def test_n19_elements_of_one_map_may_share_them_and_another_map_does_not(here: Here, there: Peer) -> None:
+    here.run("seen = []; f = lambda x: seen.append(x) or len(seen)")
+    assert there.map(here["f"], [1, 2, 3]) == [1, 2, 3]
+    assert there.map(here["f"], [1]) == [1]
+
+
+def test_n20_the_namespace_lives(here: Here, there: Peer) -> None:
+    there.execute("x = []")
+    assert [there.apply(here["lambda: x.append(1) or x"]) for _ in range(2)] == [[1], [1, 1]]
+
+
+# Kinds of functions -----------------------------------------------------------------------------------------------
+
+KINDS = """
+    import functools, dataclasses, enum, collections
+    def outer(x):
+        def f(y): return x + y
+        return f
+    def deco(f):
+        @functools.wraps(f)
+        def wrapped(*args, **kwargs): return f(*args, **kwargs) + 100
+        return wrapped
+    @deco
+    def decorated(x): return x
+    def defaults(x, y=2, *, z=3): return x + y + z
+    def even(n): return True if n == 0 else odd(n - 1)
+    def odd(n): return False if n == 0 else even(n - 1)
+    def fact(n): return 1 if n < 2 else n * fact(n - 1)
+    def local_fact():
+        def go(n): return 1 if n < 2 else n * go(n - 1)
+        return go
+    class A:
+        kind = 'a'
+        def __init__(self, x): self.x = x
+        def plus(self, y): return self.x + y
+        @property
+        def twice(self): return 2 * self.x
+        @classmethod
+        def make(cls): return cls(1).x
+        @staticmethod
+        def stat(x): return x
+        def __eq__(self, other): return type(self) is type(other) and self.x == other.x
+        def __hash__(self): return 1
+    class B(A):
+        def plus(self, y): return super().plus(y) * 2
+    @dataclasses.dataclass(frozen=True)
+    class D:
+        n: int
+        m: list = dataclasses.field(default_factory=list)
+    class E(enum.Enum):
+        ONE = 1
+        TWO = 2
+    N = collections.namedtuple('N', 'p q')
+    N.__module__ = '__main__'
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "args", "result"),
+    [
+        ("outer(1)", (2,), 3),
+        ("decorated", (1,), 101),
+        ("defaults", (1,), 6),
+        ("even", (10,), True),
+        ("fact", (5,), 120),
+        ("local_fact()", (5,), 120),
+        ("functools.partial(defaults, 1, z=0)", (), 3),
+        ("A(1).plus", (2,), 3),
+        ("B(1).plus", (2,), 6),
+        ("A.make", (), 1),
+        ("A.stat", (4,), 4),
+        ("lambda a: a.twice", ("A(3)",), 6),
+        ("lambda d: (d.n, d.m)", ("D(1)",), (1, [])),
+        ("lambda e: e is E.ONE", ("E.ONE",), True),
+        ("lambda n: n.p + n.q", ("N(1, 2)",), 3),
+        ("lambda fs: [f(1) for f in fs]", ("[outer(i) for i in range(100)]",), list(range(1, 101))),
+        ("max", ([1, 3, 2],), 3),
+        ("str.upper", ("'x'",), "X"),
+    ],
+)
+def test_s26_every_kind_of_function(call: str, args: tuple[Any, ...], result: Any, here: Here, there: Peer) -> None:
+    here.run(KINDS)
+    given = [here[arg] if isinstance(arg, str) else arg for arg in args]
+    assert there.apply(here[call], *given) == result
+    assert there.apply(here[call], *given) == result  # from the caches at both ends
+
+
+@pytest.mark.parametrize("value", ["A(3)", "D(1, [2])", "E.TWO", "N(1, 2)", "A", "E"])
+def test_s26_what_comes_back_is_of_the_class_here(value: str, here: Here, there: Peer) -> None:
+    here.run(KINDS)
+    back = there.apply(here["lambda x: x"], here[value])
+    assert back == here[value] and type(back) is type(here[value])
+
+
+def test_s22_s23_s24_closures_travel_both_ways(here: Here, there: Peer) -> None:
+    here.run("""
+        def f(x):
+            def inner(y): return (x, y)
+            return inner
+        def f1(): return x1
+        def g1(): return a
+    """)
+    assert there.apply(here["f"], 1)(2) == (1, 2)
+    with pytest.raises(NameError):
+        there.apply(here["g1"])
+    there.push(a=5)
+    assert there.apply(here["g1"]) == 5
+
+
+def test_functions_share_the_variables_they_shared(here: Here, there: Peer) -> None:
+    here.run("""
+        def pair():
+            n = 0
+            def add():
+                nonlocal n
+                n += 1
+            def get(): return n
+            return add, get
+        both = pair()
+        def use(pair):
+            pair[0](); pair[0]()
+            return pair[1]()
+    """)
+    assert there.apply(here["use"], here["both"]) == 2
+
+
+def test_a_function_goes_on_with_what_it_brought(here: Here, there: Peer) -> None:
+    """It comes back from an engine, and is sent again, with its names."""
+    here.run(G)
+    back = there.apply(here["lambda f: f"], here["lambda x: [g(y) for y in [x]]"])
+    assert back(1) == [2]
+    there.push(kept=back)
+    there.execute("y = kept(4)")
+    assert there.pull("y") == [5]
+
+
+def test_two_homes_in_one_message_keep_their_names_apart(here: Here, there: Peer) -> None:
+    here.run("b = 'main'; f = lambda: [b for _ in [0]]")
+    other = Here()
+    other.run("b = 'other'; g = lambda: [b for _ in [0]]")
+    assert there.apply(here["lambda f, g: f() + g() + f()"], here["f"], other["g"]) == ["main", "other", "main"]
+
+
+def test_a_traceback_shows_lines_that_only_the_sender_has(here: Here, there: Peer, tmp_path: Path) -> None:
+    script = tmp_path / "cell.py"
+    script.write_text("def setter(a):\n    a[0]=1\n    return a\n")
+    exec(compile(script.read_text(), str(script), "exec"), here.names)
+    here["setter"]([0])
+    names.source_of(here["setter"].__code__)  # now it is in this process's cache of lines
+    code = pack_function(here["setter"])
+    script.unlink()
+    there.send("apply", code.hash, code.code, __import__("pickle").dumps((((1,),), {}), 5))
+    with pytest.raises(TypeError) as caught:
+        there.receive()
+    assert isinstance(caught.value, RemoteError)
+    text = caught.value.traceback
+    assert f'File "{script}", line 2, in setter\n    a[0]=1\n' in text
+    assert "tuiparallel" not in text
+
+
+def test_shells_do_not_show_in_tracebacks(here: Here, there: Peer) -> None:
+    here.run("def g(x): return 1 / x\ndef f(xs): return [g(x) for x in xs]")
+    with pytest.raises(ZeroDivisionError) as caught:
+        there.apply(here["f"], [0])
+    assert isinstance(caught.value, RemoteError)
+    assert "in f\n" in caught.value.traceback and "names.py" not in caught.value.traceback
+
+
+# By reference, or not ---------------------------------------------------------------------------------------------
+
+
+def test_interactive_functions_travel_by_value(there: Peer, module: Any) -> None:
+    helpers = module("inthelpers", "b = 1\ndef f(): return b\ndef g(): return b")
+    interactive(helpers.f)
+    assert there.apply(helpers.f) == 1
+    there.push(b=5)
+    assert there.apply(helpers.f) == 5
+    assert there.apply(lambda h: h(), helpers.f) == 5  # as an argument too
+    with pytest.raises(TypeError, match="interactive takes a Python function, not int"):
+        interactive(5)  # type: ignore[arg-type]
+
+
+def test_d38_a_by_value_function_runs_where_its_module_does_not_exist(there: Peer, module: Any) -> None:
+    helpers = module("absent", "import math\nclass Box: pass\ndef mk(k):\n    def f(x): return math.floor(x) + k\n    return f")
+    assert there.apply(helpers.mk(1), 2.5) == 3
+
+
+def test_a_missing_module_is_named_with_the_cure(there: Peer, here: Here, module: Any) -> None:
+    helpers = module("nothelpers", "def f(): return 1\nclass P: pass")
+    cure = r"No module named 'nothelpers' \(engine 3 on node7, loading {}\): send it with tuiparallel.send_by_value\(nothelpers\)"
+    with pytest.raises(ModuleNotFoundError, match=cure.format("f")):
+        there.apply(helpers.f)
+    here.names["nothelpers"] = helpers
+    here.run("def user(): return nothelpers.f()")
+    with pytest.raises(ModuleNotFoundError, match=cure.format("user")):
+        there.apply(here["user"])
+    with pytest.raises(ModuleNotFoundError, match=cure.format("arguments")):
+        there.apply(len, [helpers.P()])
+
+
+# Modules as source ------------------------------------------------------------------------------------------------
+
+
+def test_a_module_travels_as_source_and_again_when_it_changes(there: Peer, module: Any) -> None:
+    helpers = module("sent", "k = 1\nclass P: pass\ndef f(): return k\ndef bad():\n    raise KeyError('x')\n")
+    send_by_value("sent")
+    assert there.apply(helpers.f) == 1
+    with pytest.raises(KeyError) as caught:
+        there.apply(helpers.bad)
+    assert isinstance(caught.value, RemoteError) and "raise KeyError('x')" in caught.value.traceback
+    there.execute("import sent; k = sent.k")
+    assert there.pull("k") == 1
+    back = there.apply(lambda: __import__("sent").P())
+    assert isinstance(back, helpers.P)
+    Path(helpers.__file__).write_text("k = 22\ndef f(): return k\nclass P: pass\n")
+    assert there.apply(helpers.f) == 22
+
+
+def test_a_package_travels_whole_with_the_arguments_that_need_it(there: Peer, module: Any) -> None:
+    module("pack.__init__", "from pack.inner import Q\nfrom packuser import k", load=False)
+    module("packuser", "k = 4", load=False)
+    inner = module("pack.inner", "class Q:\n    def v(self):\n        from . import k\n        return k\n")
+    send_by_value(inner)
+    send_by_value("packuser")
+    there.push(q=inner.Q())
+    there.execute("value = q.v()")
+    assert there.pull("value") == 4
+
+
+def test_b46_what_send_by_value_refuses() -> None:
+    with pytest.raises(TypeError, match="takes a module or its name, not int: 5"):
+        send_by_value(5)  # type: ignore[arg-type]
+    with pytest.raises(ModuleNotFoundError, match="No module named 'nosuchmodule'"):
+        send_by_value("nosuchmodule")
+    with pytest.raises(ValueError, match="has no source file"):
+        send_by_value(math)
+
+
+# Packing ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_function_packs_into_the_same_code(here: Here) -> None:
+    here.run("a = 1; f = lambda: a")
+    first = pack_function(here["f"])
+    assert pack_function(here["f"]) is first and len(first.hash) == 16
+    assert pack_function(os.path.join) is pack_function(os.path.join)
+    here.run("a = 2")
+    second = pack_function(here["f"])
+    assert second.hash != first.hash
+    here.run("a = [1]")
+    assert pack_function(here["f"]).hash == pack_function(here["f"]).hash
+    third = pack_function(here["f"])
+    here["a"].append(2)  # in place
+    assert pack_function(here["f"]).hash != third.hash
+
+
+def test_changes_of_what_it_uses_are_noticed(here: Here) -> None:
+    here.run("""
+        class P:
+            n = 1
+            def m(self): return g()
+        def g(): return a
+        a = 1
+        f = lambda: P().m()
+        def c():
+            box = (1, 2)
+            def get(): return box, P.n
+            def put(x):
+                nonlocal box
+                box = x
+            return get, put
+        get, put = c()
+    """)
+    f, get = pack_function(here["f"]), pack_function(here["get"])
+    assert pack_function(here["f"]) is f and pack_function(here["get"]) is get
+    here.run("a = 2")
+    assert pack_function(here["f"]).hash != f.hash
+    here.run("P.n = 5")
+    changed = pack_function(here["get"])
+    assert changed.hash != get.hash
+    here["put"]((3,))
+    assert pack_function(here["get"]).hash != changed.hash
+
+
+def test_a_packed_function_is_not_kept_alive(here: Here) -> None:
+    here.run("f = lambda: 1")
+    pack_function(here["f"])
+    alive = weakref.ref(here.names.pop("f"))
+    gc.collect()
+    assert alive() is None
+
+
+def test_names_for_people(here: Here) -> None:
+    here.run(KINDS)
+    assert pack_function(here["outer(1)"]).name == "f"
+    assert pack_function(here["functools.partial(defaults, 1)"]).name == "defaults"
+    assert pack_function(here["A(1).plus"]).name == "A.plus"
+    assert pack_function(here["lambda: 1"]).name == "<lambda>"
+    assert pack_function(functools.partial(functools.partial(len))).name == "len"
+
+
+def test_what_cannot_be_packed(here: Here) -> None:
+    with pytest.raises(TypeError, match="f must be callable, not int: 5"):
+        pack_function(5)  # type: ignore[arg-type]
+    here.run("import threading; lock = threading.Lock(); box = {'l': lock}\ndef f(): return box")
+    with pytest.raises(SerializationError) as caught:
+        pack_function(here["f"])
+    assert "function f cannot be sent: global name 'box' used by f['l']: cannot pickle '_thread.lock'" in str(caught.value)
+    here.run("big = b'x' * (9 << 20)\ndef g(): return big")
+    with pytest.raises(MessageTooLarge, match="function g and what it holds come to .* pass large values as arguments"):
+        pack_function(here["g"])
+
+
+# The table --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table() -> Iterator[FunctionTable]:
+    yield FunctionTable({"__name__": "__main__"}, place="engine 0 here")
+    names.adopt(None)
+    sources.set_place("")
+
+
+def test_a_table_loads_when_asked_and_forgets(table: FunctionTable, here: Here) -> None:
+    code = pack_function(here["lambda x: x + 1"])
+    table.load(b"broken", b"\xff")
+    table.load(code.hash, code.code)
+    assert len(table) == 2 and code.hash in table and table.name(code.hash) == "<lambda>"
+    assert table.get(code.hash)(1) == 2
+    assert table.get(code.hash) is table.get(code.hash)
+    table.forget(code.hash)
+    table.forget(code.hash)
+    with pytest.raises(KeyError):
+        table.get(code.hash)
+    table.clear()
+    assert len(table) == 0
+
+
+def test_only_functions_that_hold_state_are_made_anew(table: FunctionTable, here: Here) -> None:
+    here.run("k = []; n = 1; stateless = lambda: n; stateful = lambda: k")
+    for name, same in (("stateless", True), ("stateful", False)):
+        code = pack_function(here[name])
+        table.load(code.hash, code.code)
+        assert (table.get(code.hash) is table.get(code.hash)) is same
+        assert table.get(code.hash, "map 1") is table.get(code.hash, "map 1")
+    first = table.get(code.hash, "map 1")
+    assert table.get(code.hash, "map 2") is not first
