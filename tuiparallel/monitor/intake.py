@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 
 import msgspec
@@ -43,6 +44,7 @@ from tuiparallel.wire.states import EngineState, State
 
 RATE_SECONDS = 60
 MERGED_AT_MOST = 0.998
+EVENTS_AGAIN = 1_000
 _OUTCOMES = {State.DONE: False, State.ERROR: True, State.LOST: True, State.EXPIRED: True}
 _SILENT = (EngineState.UNRESPONSIVE, EngineState.LIMBO)
 
@@ -107,28 +109,25 @@ class Intake:
 
     def snapshot(self, message: Snapshot, now: float) -> None:
         """Begin, or begin again after a gap."""
-        before, boot = self.at, self.boot
-        again = before is not None
+        before = self.at
         self.offset = None
         self._clock(message.at, now)
         self.number = message.number
         self.cluster, self.boot = clean_line(message.cluster), message.boot
         self.started, self.pid, self.boots = message.started, message.pid, message.boots
         self.durability, self.expected = message.durability, message.expected
-        if again and before is not None:
+        if before is not None:
             # What happened between the two messages is not known, except for what history pages still tell.
             for spans in self.spans.values():
                 spans.unknown(before, message.at)
             present = {row.id for row in message.tasks}
             table = self.tasks
-            self.doubtful = {table.ids[slot] for slot in table.open_slots()} - present
+            self.doubtful = set(table.open) - present
             self.engines.missing([row.id for row in message.engines], message.at)
             self.progress.missing(row.id for row in message.batches)
             for number in set(self.clients) - {row.session for row in message.clients}:
                 gone = self.clients[number]
                 self.clients[number] = msgspec.structs.replace(gone, connected=False, outstanding=0)
-            if boot != message.boot:
-                self.note(message.at, "hub", f"the hub is back after {message.at - before:.1f} s, with a new boot id")
             self.moved(Section.TIMELINE, Section.ENGINES, Section.BATCHES, Section.CLIENTS)
         if message.skipped != self.skipped:
             if message.skipped > self.skipped:
@@ -240,7 +239,7 @@ class Intake:
             if _OUTCOMES[State(row.state)]:
                 self._spans(row.engine).fail(row.completed or row.received or row.submitted, row.id)
             self.engines.ran(row.engine, row.id, self.names.texts[self.names.index(row.name)])
-            if row.started is not None and row.completed is not None and row.completed >= row.started:
+            if row.started and row.completed and row.completed >= row.started:
                 length = row.completed - row.started
                 span = Span(row.started, row.completed, length, self.names.index(row.name), row.id)
                 older.setdefault(row.engine, []).append(span)
@@ -255,20 +254,22 @@ class Intake:
         """Take in many ended tasks at once."""
         for row in rows:
             self.doubtful.discard(row.first)
-            if not self.tasks.put_merged(row):
+            if not self.tasks.put_merged(row, self.at or 0.0):
                 continue
             failed = _OUTCOMES.get(State(row.state))
             if failed is not None:
                 self.outcomes.extend([failed] * min(row.count, self.thresholds.errors_of))
                 self.functions.bytes_moved(clean_line(row.name), row.size, row.result_size)
-                if failed:
-                    self._spans(row.engine).fail(row.end, row.first)
+            self.moved(Section.TASKS, Section.TIMELINE)
+            if row.engine < 0:  # none of them came to an engine
+                continue
+            if failed:
+                self._spans(row.engine).fail(row.end or self.at or 0.0, row.first)
             self.engines.ran(row.engine, row.first, self.names.texts[self.names.index(row.name)])
-            if row.end >= row.start and failed is not None:
+            if row.end >= row.start > 0 and failed is not None:
                 # Never quite full, so that it is told from one long task.
                 busy = min(row.busy, MERGED_AT_MOST * (row.end - row.start))
                 self._add_spans(row.engine, [Span(row.start, row.end, busy, self.names.index(row.name), row.first)])
-            self.moved(Section.TASKS, Section.TIMELINE)
 
     def put_rest(
         self,
@@ -313,7 +314,13 @@ class Intake:
         self.moved(Section.CLIENTS, Section.HEADER)
 
     def put_event(self, row: EventRow) -> None:
-        """Take in an event."""
+        """Take in an event, unless it is among the newest already: whoever attaches is told the newest again."""
+        text = clean_line(row.text)
+        for event in islice(reversed(self.events), EVENTS_AGAIN):
+            if event.at < row.at:
+                break
+            if (event.at, event.kind, event.text, event.engine) == (row.at, row.kind, text, row.engine):
+                return
         self.note(row.at, row.kind, row.text, row.engine)
 
     def note(
@@ -330,6 +337,21 @@ class Intake:
         self.events.append(event)
         self.event_number += 1
         self.moved(Section.EVENTS)
+
+    def reconcile(self) -> None:
+        """Drop open rows that cannot be true, because the hub counts fewer open tasks.
+
+        When tasks come fast their ends are told merged, without their names; what ran first most likely ended first.
+        """
+        excess = len(self.tasks.open) - self.counters.queued - self.counters.assigned
+        if excess <= 0:
+            return
+        running = {seat.row.task for seat in self.engines.seats.values()}
+        gone = list(islice((task for task in self.tasks.open if task not in running), excess))
+        if gone:
+            self.tasks.forget(gone)
+            self.doubtful.difference_update(gone)
+            self.moved(Section.TASKS)
 
     # Spans ---------------------------------------------------------------------------------------------------------
 

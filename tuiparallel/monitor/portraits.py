@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from tuiparallel.monitor.functions import Sketch
 from tuiparallel.monitor.intake import Intake
 from tuiparallel.monitor.progress import Course
@@ -141,27 +143,36 @@ def functions(known: Intake) -> list[FunctionView]:
     """All functions, also those of which nothing has ended yet, which have no totals at the hub."""
     rows = list(known.functions.rows.values())
     seen = known.functions.rows.keys() | known.functions.folded.keys()
-    tasks = known.tasks
-    for index in tasks.waiting_by_name.keys() | tasks.running_by_name.keys():
-        name = known.names.texts[index]
-        if name not in seen and tasks.waiting_by_name[index] + tasks.running_by_name[index]:
-            rows.append(FunctionRow(name, 0, 0, 0.0, 0.0, 0.0, 0.0))
+    open_ = open_by_name(known)
+    rows += [FunctionRow(name, 0, 0, 0.0, 0.0, 0.0, 0.0) for name in open_ if name not in seen]
     if others := known.functions.others():
         rows.append(others)
-    return [function(known, row) for row in rows]
+    return [function(known, row, open_.get(row.name, (0, 0))) for row in rows]
 
 
-def function(known: Intake, row: FunctionRow) -> FunctionView:
-    """A function's totals."""
+def open_by_name(known: Intake) -> dict[str, tuple[int, int]]:
+    """(waiting, running) tasks of each function: submissions tell how many are open, engines what they run."""
+    running = Counter(
+        seat.row.name
+        for seat in known.engines.seats.values()
+        if seat.row.task is not None and seat.row.state != EngineState.DEAD
+    )
+    left: Counter[str] = Counter()
+    for course in known.progress.open():
+        left[course.row.name] += course.row.total - course.row.done - course.row.failed
+    return {name: (max(left[name] - running[name], 0), running[name]) for name in left.keys() | running.keys()}
+
+
+def function(known: Intake, row: FunctionRow, open_: tuple[int, int]) -> FunctionView:
+    """A function's totals; open_: how many of its tasks wait, and run."""
     count = row.done + row.failed
-    index = known.names.index(row.name)
     p50, p95 = known.functions.spread(row.name)
     size, result_size = known.functions.sizes.get(row.name, (0, 0))
     return FunctionView(
         name=row.name,
         count=count,
-        queued=known.tasks.waiting_by_name[index],
-        running=known.tasks.running_by_name[index],
+        queued=open_[0],
+        running=open_[1],
         done=row.done,
         failed=row.failed,
         total=row.run,

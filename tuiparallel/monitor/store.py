@@ -72,6 +72,8 @@ class ClusterStore(Reads):
             for start in range(0, len(message.merged), SLICE):
                 with self._lock:
                     known.put_merged(message.merged[start : start + SLICE])
+        with self._lock:
+            known.reconcile()
 
     def apply_page(self, rows: Sequence[TaskRow], last: bool) -> None:
         """Take in a page of history; last: the hub has nothing older."""
@@ -308,7 +310,8 @@ class ClusterStore(Reads):
     def function(self, name: str) -> FunctionView | None:
         with self._lock:
             row = self._in.functions.rows.get(name)
-            return portraits.function(self._in, row) if row else None
+            open_ = portraits.open_by_name(self._in).get(name, (0, 0))
+            return portraits.function(self._in, row, open_) if row else None
 
     def failures(self, hidden: bool = False) -> list[FailureKind]:
         with self._lock:

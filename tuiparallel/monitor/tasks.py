@@ -22,7 +22,6 @@ PHASES = tuple(Phase)
 OPEN_NUMBERS = frozenset(PHASES.index(phase) for phase in OPEN_PHASES)
 FAILED_NUMBERS = frozenset(PHASES.index(phase) for phase in FAILED_PHASES)
 DONE_NUMBER = PHASES.index(Phase.DONE)
-RUNNING_NUMBER = PHASES.index(Phase.RUNNING)
 _PHASE_OF_STATE = {
     State.DONE: PHASES.index(Phase.DONE),
     State.ERROR: PHASES.index(Phase.ERROR),
@@ -138,8 +137,7 @@ class TaskTable:
         self.by_engine: Counter[int] = Counter()
         self.by_session: Counter[int] = Counter()
         self.by_label: Counter[int] = Counter()
-        self.waiting_by_name: Counter[int] = Counter()
-        self.running_by_name: Counter[int] = Counter()
+        self.open: dict[int, None] = {}  # TaskIds of open rows, in the order in which they were met
 
     def __len__(self) -> int:
         return len(self.order)
@@ -237,16 +235,18 @@ class TaskTable:
                 self.order.add(slot)
         changed = self._write(slot, row, phase) or new
         self._count(slot)
+        if phase not in OPEN_NUMBERS:
+            self.open.pop(row.id, None)
         if changed:
             self.journal.note(row.id, row.submitted)
         if len(self) > self.limit:
             self._make_room()
         return changed
 
-    def put_merged(self, row: MergedRow) -> bool:
-        """Take in many ended tasks as one row; False when it is there already."""
+    def put_merged(self, row: MergedRow, at: float) -> bool:
+        """Take in many ended tasks as one row; False when it is there already. at: when, if none of them ran."""
         count = max(row.count, 1)
-        submitted = row.start - row.wait / count
+        submitted = (row.start or at) - row.wait / count
         slot = self.slot(row.first)
         if slot is not None:
             if self.flags[slot] & MERGED or self.phases[slot] not in OPEN_NUMBERS:
@@ -272,6 +272,7 @@ class TaskTable:
         self.size.set(slot, row.size)
         self.result.set(slot, row.result_size)
         self._count(slot)
+        self.open.pop(row.first, None)
         self.journal.note(row.first, submitted)
         if len(self) > self.limit:
             self._make_room()
@@ -279,20 +280,7 @@ class TaskTable:
 
     def _write(self, slot: int, row: TaskRow, phase: int) -> bool:
         """Fill a slot; True when that changed anything."""
-        flags = 0
-        wait = run = back = None
-        if row.started is not None:
-            wait, skew = _phase_length(row.submitted, row.started)
-            flags |= skew
-            if row.completed is not None:
-                run, skew = _phase_length(row.started, row.completed)
-                flags |= skew
-        elif row.completed is not None:
-            wait, skew = _phase_length(row.submitted, row.completed)
-            flags |= UNSTARTED | skew
-        if row.completed is not None and row.received is not None:
-            back, skew = _phase_length(row.completed, row.received)
-            flags |= skew
+        flags, wait, run, back = _stamps(row)
         engine = -1 if row.engine is None else row.engine
         function = self.names.index(row.name)
         label = -1 if row.label is None else self.labels.index(row.label)
@@ -375,8 +363,8 @@ class TaskTable:
         self.by_engine[self.engines[slot]] += by
         self.by_session[self.ids[slot] >> COUNTER_BITS] += by
         self.by_label[self.label[slot]] += by
-        if phase in OPEN_NUMBERS:
-            (self.running_by_name if phase == RUNNING_NUMBER else self.waiting_by_name)[name] += by
+        if phase in OPEN_NUMBERS and by > 0:
+            self.open[self.ids[slot]] = None
 
     def _uncount(self, slot: int) -> None:
         self._count(slot, -1)
@@ -411,6 +399,7 @@ class TaskTable:
     def _forget(self, slot: int) -> None:
         task = self.ids[slot]
         self._uncount(slot)
+        self.open.pop(task, None)
         self.order.remove(slot)
         self.journal.note(task, self.submitted[slot])
         self.errors.pop(slot, None)
@@ -424,12 +413,6 @@ class TaskTable:
         self.ids[slot] = -1
         self._free.append(slot)
 
-    def open_slots(self) -> list[int]:
-        """Rows of tasks that have not ended."""
-        if not sum(self.by_phase[phase] for phase in OPEN_NUMBERS):
-            return []
-        return [slot for slot in self.order if self.phases[slot] in OPEN_NUMBERS]
-
 
 def _phase(row: TaskRow) -> int:
     if row.state == State.QUEUED:
@@ -437,6 +420,25 @@ def _phase(row: TaskRow) -> int:
     if row.state == State.ASSIGNED:
         return 3 if row.running else 2
     return _PHASE_OF_STATE[State(row.state)]
+
+
+def _stamps(row: TaskRow) -> tuple[int, int | None, int | None, int | None]:
+    """Flags, and the microseconds of waiting, running and returning; a stamp of 0 is one that was never made."""
+    flags = 0
+    wait = run = back = None
+    ended = row.completed or row.received
+    if row.started:
+        wait, flags = _phase_length(row.submitted, row.started)
+        if row.completed:
+            run, skew = _phase_length(row.started, row.completed)
+            flags |= skew
+    elif ended:
+        wait, skew = _phase_length(row.submitted, ended)
+        flags = UNSTARTED | skew
+    if ended and row.received and (row.completed or not row.started):
+        back, skew = _phase_length(ended, row.received)
+        flags |= skew
+    return flags, wait, run, back
 
 
 def _phase_length(start: float, end: float) -> tuple[int, int]:
