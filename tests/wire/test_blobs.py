@@ -120,11 +120,10 @@ def test_f44_a_full_file_system_leaves_nothing_behind(store: BlobStore, monkeypa
     assert list(store.folder.iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_f44_a_full_tmpfs_raises_and_kills_nobody(tmp_path: Path) -> None:
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=False, capture_output=True)
     if mounted.returncode:
-        pytest.xfail("this container may not mount")
+        pytest.skip("mounting a small tmpfs needs root")
     try:
         store = BlobStore(tmp_path)
         first = store.write(bytes(700_000))

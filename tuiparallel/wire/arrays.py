@@ -65,7 +65,9 @@ def array_from(raw: Any, meta: ArrayMeta) -> Array:
     if not view.nbytes:
         array: Array = np.empty(shape, dtype, order)  # type: ignore[call-overload]
     else:
-        array = np.ndarray(shape, dtype, view, 0, None, order)  # type: ignore[arg-type]
+        # Not np.ndarray(buffer=view): that looks through the view at what is below, and if this can be written to, so
+        # can the array be after flags.writeable = True; writing to mapped pages would end the process.
+        array = np.frombuffer(view, dtype).reshape(shape, order=order)  # type: ignore[call-overload]
     array.flags.writeable = False
     return array
 

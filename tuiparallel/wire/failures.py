@@ -194,8 +194,11 @@ def _reduce(error: RemoteError) -> tuple[Any, ...]:
 
 
 def _first_builtin(cls: type) -> Any:
-    """The class whose __new__ is made for this layout: the first that is written in C."""
-    return next(base for base in cls.__mro__ if not base.__flags__ & 1 << 9)  # Py_TPFLAGS_HEAPTYPE
+    """The class whose __new__ is made for this layout: the nearest one written in C that it extends."""
+    while cls.__flags__ & 1 << 9:  # Py_TPFLAGS_HEAPTYPE
+        assert cls.__base__ is not None
+        cls = cls.__base__
+    return cls
 
 
 def _copy_slots(cls: type[BaseException], original: BaseException, error: RemoteError) -> None:

@@ -121,12 +121,13 @@ def _pack(function: Any) -> tuple[FunctionCode, Holding | None]:
 
 
 class _Entry:
-    __slots__ = ("code", "body", "function", "submission")
+    __slots__ = ("code", "body", "ready", "shared", "submission")
 
     def __init__(self, code: bytes) -> None:
         self.code = code
         self.body: FunctionBody | None = None
-        self.function: Callable[..., Any] | None = None
+        self.ready: Callable[..., Any] | None = None  # when calls cannot change it
+        self.shared: Callable[..., Any] | None = None  # else the one that calls of this submission share
         self.submission: Hashable = None
 
 
@@ -175,19 +176,18 @@ class FunctionTable:
         cannot be loaded for another reason. An error is raised again at each try.
         """
         entry = self._entries[hash]
-        function = entry.function
-        if function is not None and (submission is None or submission == entry.submission):
-            if submission is not None or not entry.body.stateful:  # type: ignore[union-attr]
-                return function
+        if entry.ready is not None:
+            return entry.ready
+        if submission is not None and submission == entry.submission and entry.shared is not None:
+            return entry.shared
         body = entry.body
         if body is None:
             body = entry.body = _decode(entry.code)
-        if function is not None and not body.stateful:
-            return function
         made: Callable[..., Any] = objects.unpack(body.payload, loading=body.name)
-        if not body.stateful or submission is not None:
-            entry.function = made
-            entry.submission = submission
+        if not body.stateful:
+            entry.ready = made
+        elif submission is not None:
+            entry.shared, entry.submission = made, submission
         return made
 
     def name(self, hash: bytes) -> str:

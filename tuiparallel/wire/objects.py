@@ -101,18 +101,17 @@ def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any], store: BlobStore | 
     if not kwargs and ATOMS.issuperset(map(type, args)):
         return _plain(pickle.dumps((args, kwargs), 5), store)
     specials: list[tuple[int | str | None, str, Any, Any]] = []
-    rest = list(args)
-    for number, value in enumerate(args):
-        letter, raw, meta = _special(value)
-        if letter:
-            specials.append((number, letter, raw, meta))
-            rest[number] = None
+    met: dict[int, tuple[str, Any, Any]] = {}  # an array that is given twice crosses once
+    rest: list[Any] = list(args)
     named = dict(kwargs)
-    for name, value in kwargs.items():
-        letter, raw, meta = _special(value)
-        if letter:
-            specials.append((name, letter, raw, meta))
-            named[name] = None
+    place: Any
+    for place, items in ((rest, enumerate(args)), (named, kwargs.items())):
+        for where, value in items:
+            parts = met.get(id(value)) or _special(value)
+            if parts[0]:
+                met[id(value)] = parts
+                specials.append((where, *parts))
+                place[where] = None
     if not specials:
         return _pickled((args, kwargs), "call", store)
     try:
@@ -194,7 +193,7 @@ def _general(
         header.stream = len(buffers)
         header.sources = sources.mentioned(stream)
         buffers.append(stream)
-    places: dict[int, int] = {}  # an object given twice crosses once
+    places: dict[int, int] = {}
     for where, letter, raw, meta in specials:
         if (place := places.get(id(raw))) is None:
             place = places[id(raw)] = len(buffers)
