@@ -44,7 +44,10 @@ class Slotted(Exception):
     __slots__ = ("code",)
 
     def __reduce__(self) -> Any:
-        return Slotted, self.args, (None, {"code": self.code})
+        return Slotted, self.args, self.code
+
+    def __setstate__(self, code: Any) -> None:
+        self.code = code
 
 
 class Picky(Exception):
