@@ -147,14 +147,6 @@ class DropLeases:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptLeases:
-    """The hub has the outcomes of these already; the engine need not send them again."""
-
-    engine: int
-    leases: list[Lease]
-
-
-@dataclass(frozen=True, slots=True)
 class InterruptTask:
     """Send SIGINT to a running task."""
 
@@ -212,7 +204,6 @@ Effect = (
     RunTasks
     | RevokeTasks
     | DropLeases
-    | KeptLeases
     | InterruptTask
     | ReplaceEngine
     | TaskEnded

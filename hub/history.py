@@ -211,6 +211,9 @@ class History:
     def engine_gone(self, id: int, at: float, why: str) -> None:
         self._db.execute("UPDATE engines SET gone=?, why=? WHERE id=?", (at, why, id))
 
+    def engine_back(self, id: int) -> None:
+        self._db.execute("UPDATE engines SET gone=NULL, why=NULL WHERE id=?", (id,))
+
     def put_fact(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES(?,?)", (name, value))
 
@@ -356,6 +359,28 @@ class History:
             for name in names
             if not self._db.execute("SELECT 1 FROM blobs WHERE name=? LIMIT 1", (name,)).fetchone()
         ]
+
+    def forget_tasks(self, ids: Sequence[int]) -> list[str]:
+        """Remove single ended tasks, and submissions of which nothing is left; returns blobs that nobody uses any more."""
+        firsts: set[int] = set()
+        names: set[str] = set()
+        for id in ids:
+            row = self._db.execute("SELECT batch FROM tasks WHERE id=?", (id,)).fetchone()
+            if row is None:
+                continue
+            firsts.add(row[0])
+            names.update(row[0] for row in self._db.execute("SELECT name FROM blobs WHERE owner=?", (id,)))
+            self._db.execute("DELETE FROM blobs WHERE owner=?", (id,))
+            self._db.execute("DELETE FROM tasks WHERE id=?", (id,))
+            self._db.execute("DELETE FROM attempts WHERE task=?", (id,))
+        for first in firsts:
+            row = self._db.execute("SELECT count FROM batches WHERE first=? AND ended=1", (first,)).fetchone()
+            left = self._db.execute("SELECT 1 FROM tasks WHERE batch=? LIMIT 1", (first,)).fetchone()
+            if row is not None and left is None:
+                names.update(self.forget_batch(first, row[0]))
+        self.sweep()
+        used = "SELECT 1 FROM blobs WHERE name=? LIMIT 1"
+        return [name for name in names if not self._db.execute(used, (name,)).fetchone()]
 
     def oldest_ended(self, limit: int) -> list[tuple[int, int]]:
         """The oldest ended submissions: first, count."""

@@ -126,8 +126,13 @@ class Scheduler:
 
     def _submit(self, event: TasksSubmitted, now: float, date: float, effects: list[Effect]) -> None:
         batch = event.batch
-        work = batch.work
         new = [Task(TaskId(id), batch) for id in range(batch.first, batch.first + batch.count)]
+        self._enqueue(event, new, now, date, effects)
+
+    def _enqueue(
+        self, event: TasksSubmitted, new: list[Task], now: float, date: float, effects: list[Effect]
+    ) -> None:
+        work = event.batch.work
         self.tasks.update((task.id, task) for task in new)
         if event.invalid:
             for task in new:
@@ -697,6 +702,23 @@ class Scheduler:
         task.lease = lease
         seat.hold(task, self._cost(task))
         self.next_lease = max(self.next_lease, lease + 1)
+
+    def restore_queued(self, event: TasksSubmitted, tasks: list[Task], now: float, date: float) -> list[Effect]:
+        """Open tasks of the hub's former life that no engine had."""
+        effects: list[Effect] = []
+        self._enqueue(event, tasks, now, date, effects)
+        return effects
+
+    def end_all(self, death: Death, date: float) -> list[Effect]:
+        """Nothing that is still open will ever run."""
+        effects: list[Effect] = []
+        for task in list(self.tasks.values()):
+            if task.id in self.tasks:
+                if task.id not in self._groups and task.batch.work.balanced and task.state is State.QUEUED:
+                    self.lanes.forget()
+                error = failures.engine_error(task, -1 if task.engine is None else task.engine, death, False)
+                self._end(task, State.LOST, error, date, effects)
+        return effects
 
     def welcome_back(self, engine: int) -> None:
         """A restored engine has said Hello."""

@@ -171,6 +171,12 @@ class Tally:
         self._of_batch[batch.first] = latest
         self.dirty_submissions[latest.id] = latest
 
+    def resumed(self, batch: int, ended: int, date: float) -> None:
+        """So many tasks of an open batch had ended before this hub began."""
+        submission = self._of_batch[batch]
+        submission.done += ended
+        submission.last = date
+
     def submission_of(self, batch: int) -> Submission | None:
         """The submission that an open batch (by its first task) belongs to."""
         return self._of_batch.get(batch)

@@ -24,7 +24,7 @@ class Batch:
         "size",
         "open",
         "blobs",
-        "held_back",
+        "over",
     )
 
     def __init__(
@@ -47,7 +47,7 @@ class Batch:
         self.size = sum(map(len, calls))
         self.open = count
         self.blobs = blobs or []
-        self.held_back = False  # its bodies are on disk only
+        self.over = False  # all its tasks have ended
 
     def call(self, task: int) -> bytes:
         """The body of one of its tasks."""

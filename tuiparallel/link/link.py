@@ -231,6 +231,10 @@ class Link:
                 self.refusal = Refused("AuthenticationError", f"the hub at {self.address} does not accept this key")
                 self._change(LinkState.REFUSED)
 
+    def greet_again(self) -> None:
+        """Begin the connection anew: for whom a turn() was interrupted, perhaps between receiving and returning."""
+        self._greet()
+
     def _greet(self) -> None:
         """Say Hello as the first message of this connection; everything after it waits for the Welcome."""
         with self._lock:

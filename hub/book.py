@@ -1,0 +1,125 @@
+"""What the hub's desks share: the rules, who is connected, what this turn must record and what it must send."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tuiparallel.hub.events import Effect, Event, TaskEnded
+from tuiparallel.hub.feed import Feed
+from tuiparallel.hub.history import History
+from tuiparallel.hub.journal import Journal
+from tuiparallel.hub.registry import Engine, Registry, Session
+from tuiparallel.hub.scheduler import Scheduler
+from tuiparallel.hub.tally import Tally
+from tuiparallel.link.doors import Peer, Role
+from tuiparallel.wire.blobs import BlobStore
+from tuiparallel.wire.config import ClusterConfig
+from tuiparallel.wire.ids import COUNTER_MASK, IdRange, TaskId, counter_of, session_of, spans, task_id
+from tuiparallel.wire.messages import EventRow, LimitRow, Message, Notice
+
+log = logging.getLogger("tuiparallel.hub")
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What leaves after the commit, in order per connection."""
+
+    messages: list[tuple[Role, Peer, Message]] = field(default_factory=list)
+
+    def client(self, session: Session, message: Message) -> None:
+        if session.peer is not None:
+            self.messages.append((Role.CLIENT, session.peer, message))
+
+    def engine(self, engine: Engine, message: Message) -> None:
+        if engine.peer is not None:
+            self.messages.append((Role.ENGINE, engine.peer, message))
+
+    def peer(self, role: Role, peer: Peer, message: Message) -> None:
+        self.messages.append((role, peer, message))
+
+
+class Book:
+    """One hub's state. now is monotonic and date is seconds since the epoch: both are set at the start of each turn."""
+
+    def __init__(self, config: ClusterConfig, history: History, now: float, date: float) -> None:
+        self.config = config
+        self.history = history
+        self.boot = secrets.token_hex(8)
+        self.now, self.date = now, date
+        self.started = date
+        self.boots = 1
+        self.away = 0.0  # seconds between the last hub and this one
+        self.taken_over = 0
+        self.scheduler = Scheduler(config.window_seconds, config.hwm)
+        self.registry = Registry()
+        self.tally = Tally(history.counts())
+        self.feed = Feed(self.scheduler, self.registry, self.tally, config.observer_rate)
+        self.journal = Journal()
+        self.out = Outgoing()
+        self.blobs = BlobStore(Path(config.blobs), None)
+        self.next_bundle = history.next_bundle()
+        self.ended: list[TaskEnded] = []  # of this turn
+        self.effects: list[Effect] = []  # of this turn, not yet carried out
+        self.after_commit: list[tuple[Session, Message]] = []  # questions that need this turn's rows
+        self.open_bytes = 0  # bodies of open tasks
+        self.rows, self.bytes = history.size()
+        self.blob_bytes = 0
+        self.storage_error = ""  # why the last commit failed; empty when it did not
+        self.stopping = False
+        self.stop_reason = ""
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the rules; what follows is carried out in this turn."""
+        self.effects += self.scheduler.handle(event, self.now, self.date)
+
+    # Names of tasks ------------------------------------------------------------------------------------------------
+
+    def task_ids(self, ranges: list[IdRange]) -> tuple[list[TaskId], list[IdRange]]:
+        """TaskIds of ranges, and those ranges that name a session nobody has heard of."""
+        ids: list[TaskId] = []
+        strangers: list[IdRange] = []
+        for hex, first, count in ranges:
+            session = self.registry.session_of_hex.get(hex)
+            if session is None or first < 0 or count < 0 or first + count > COUNTER_MASK:
+                strangers.append((hex, first, count))
+            else:
+                start = task_id(session.number, first)
+                ids += [TaskId(id) for id in range(start, start + count)]
+        return ids, strangers
+
+    def ranges(self, ids: list[TaskId]) -> list[IdRange]:
+        """TaskIds as ranges of their sessions."""
+        found: list[IdRange] = []
+        for first, count in spans(ids):
+            session = self.registry.sessions.get(session_of(first))
+            if session is not None:
+                found.append((session.hex, counter_of(first), count))
+        return found
+
+    # Telling people ------------------------------------------------------------------------------------------------
+
+    def event(self, kind: str, text: str, engine: int | None = None) -> None:
+        """Something happened to the cluster: into the feed and the log."""
+        log.info("%s: %s", kind, text)
+        self.feed.event(EventRow(self.date, kind, text, engine))
+
+    def notice(self, kind: str, text: str) -> None:
+        """Tell every connected client."""
+        message = Notice(kind, text, self.registry.ids())
+        for session in self.registry.session_of_peer.values():
+            self.out.client(session, message)
+
+    def limits(self) -> list[LimitRow]:
+        """The bounded stores, used and limit."""
+        config = self.config
+        rows = [
+            LimitRow("history: ended tasks", self.rows, config.history_rows),
+            LimitRow("history: bytes", self.bytes, config.history_bytes),
+            LimitRow("open tasks: bytes", self.open_bytes, config.open_bytes),
+        ]
+        if config.blob_bytes:
+            rows.append(LimitRow("blobs: bytes", self.blob_bytes, config.blob_bytes))
+        return rows

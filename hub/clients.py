@@ -1,0 +1,387 @@
+"""The clients' door: sessions, submissions, control requests, observers."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tuiparallel.hub.book import Book
+from tuiparallel.hub.delivery import Delivery
+from tuiparallel.hub.dependencies import Fact
+from tuiparallel.hub.engines import EngineDesk
+from tuiparallel.hub.events import AbortAsked, Death, TaskEnded, TasksSubmitted
+from tuiparallel.hub.registry import Session
+from tuiparallel.hub.requests import Requests
+from tuiparallel.hub.task import Batch
+from tuiparallel.link.doors import Peer, Role
+from tuiparallel.wire.ids import IdRange, SessionId, TaskId, counter_of, session_of, task_id, unspan
+from tuiparallel.wire.messages import (
+    PROTOCOL,
+    Abort,
+    Accepted,
+    Ask,
+    Clear,
+    ClearNamespace,
+    ClientBye,
+    ClientHello,
+    EndCluster,
+    ErrorText,
+    FromClient,
+    Got,
+    Inquiry,
+    Interrupt,
+    Leave,
+    Need,
+    Notice,
+    Observe,
+    Query,
+    Refused,
+    Rejected,
+    Reply,
+    Scale,
+    Shutdown,
+    Signal,
+    SignalEngine,
+    Submit,
+    Welcome,
+)
+from tuiparallel.wire.states import State
+
+_INTERRUPT = 2
+
+
+class ClientDesk:
+    """Everything that comes through the clients' door."""
+
+    def __init__(self, book: Book, engines: EngineDesk, requests: Requests, delivery: Delivery) -> None:
+        self.book, self.engines, self.requests, self.delivery = book, engines, requests, delivery
+        self.observing: set[int] = set()  # sessions that get deltas
+        self.new_observers: list[Session] = []  # to be sent a snapshot at the end of this turn
+
+    def receive(self, peer: Peer, message: FromClient) -> None:
+        """One message."""
+        if isinstance(message, ClientHello):
+            self._hello(peer, message)
+            return
+        session = self.book.registry.session_of_peer.get(peer)
+        if session is None:
+            return  # its Hello was refused
+        match message:
+            case Submit():
+                self._submit(session, message)
+            case Got():
+                self.delivery.got(session, message)
+            case Query():
+                self.book.after_commit.append((session, message))
+            case Abort():
+                self._abort(session, message)
+            case Clear(request, targets):
+                self._clear(session, request, targets)
+            case Signal():
+                self._signal(session, message)
+            case Shutdown():
+                self._shutdown(session, message)
+            case Scale():
+                self._scale(session, message)
+            case Ask():
+                self._ask(session, message)
+            case Observe(on):
+                self._observe(session, on)
+            case ClientBye():
+                self.gone(session)
+            case _:
+                assert_never(message)
+
+    # Sessions ------------------------------------------------------------------------------------------------------
+
+    def _hello(self, peer: Peer, hello: ClientHello) -> None:
+        book = self.book
+        registry = book.registry
+        if hello.protocol != PROTOCOL:
+            older = "the hub" if hello.protocol > PROTOCOL else "this client"
+            text = f"the hub speaks protocol {PROTOCOL}, this client {hello.protocol}: {older} is older, upgrade it"
+            book.out.peer(Role.CLIENT, peer, Refused("ProtocolMismatch", text))
+            return
+        if hello.cluster != book.config.cluster:
+            text = f"this is another run of cluster {book.config.name!r}: read its connection file again"
+            book.out.peer(Role.CLIENT, peer, Refused("AuthenticationError", text))
+            return
+        session = registry.session_of_hex.get(hello.session)
+        if session is None:
+            number = SessionId(registry.next_session)
+            session = Session(number, hello.session, hello.host, hello.pid, hello.name, book.date)
+            registry.add_session(session)
+            made = session
+            book.journal.others.append(
+                lambda history, at=book.date: history.put_session(  # type: ignore[misc]
+                    made.number, made.hex, made.host, made.pid, made.name, at
+                )
+            )
+        session.observer = hello.observer
+        registry.connect_session(session, peer)
+        welcome = Welcome(
+            PROTOCOL, book.boot, book.config.cluster, session.number, session.next, book.away, book.taken_over
+        )
+        book.out.client(session, welcome)
+        book.out.client(session, Notice("engines", "", registry.ids()))
+        for counter in unspan(hello.waits):
+            if task_id(session.number, counter) not in book.scheduler.tasks:
+                self.delivery.want(session, session.hex, counter)
+        book.feed.client_changed(session.number)
+
+    def gone(self, session: Session) -> None:
+        """A client has left, or cannot be reached; what it left open goes on."""
+        book = self.book
+        if session.peer is None:
+            return
+        if session.number in self.observing:
+            self.observing.discard(session.number)
+            self._count_observers()
+        book.registry.disconnect_session(session)
+        self.delivery.gone(session)
+        self.requests.client_gone(session)
+        book.tally.session_gone(session.number)
+        book.feed.client_changed(session.number)
+
+    # Submitting ----------------------------------------------------------------------------------------------------
+
+    def _submit(self, session: Session, submit: Submit) -> None:
+        book = self.book
+        code = self._code(session, submit)
+        if submit.first < session.next:
+            book.out.client(session, Accepted([submit.first]))  # a copy: its acknowledgement was lost
+            return
+        error = self._unacceptable(submit)
+        if submit.function and code is None and error is None:
+            error = ErrorText("SerializationError", "the hub has lost the function's code: submit it again", "")
+        session.next = submit.first + submit.count
+        if error is not None:
+            book.out.client(session, Rejected(submit.first, error))
+            return
+        first = task_id(session.number, submit.first)
+        batch = Batch(
+            first,
+            submit.count,
+            submit.work,
+            submit.function,
+            code,
+            submit.calls,
+            [(use.index, use.name, use.size) for use in submit.blobs],
+        )
+        session.open += batch.count
+        book.open_bytes += batch.size
+        book.journal.batches.append((batch, book.date))
+        if code is not None:
+            book.journal.functions[submit.function] = code
+        book.tally.submitted(batch)
+        book.tell(self._event(batch))
+        book.out.client(session, Accepted([submit.first]))
+        if book.feed.observers:
+            book.feed.client_changed(session.number)
+            tasks = book.scheduler.tasks
+            if batch.count <= book.feed.rows_per_window:
+                ids = range(batch.first, batch.first + batch.count)
+                book.feed.tasks_changed([tasks[id] for id in ids if id in tasks])
+
+    @staticmethod
+    def _code(session: Session, submit: Submit) -> bytes | None:
+        """The function's code. Every Submit counts, copies too: both ends must see the same sequence."""
+        if submit.code is not None:
+            session.known.learn(submit.function, submit.code)
+            return submit.code
+        try:
+            return session.known.get(submit.function)
+        except KeyError:
+            return None
+
+    def _unacceptable(self, submit: Submit) -> ErrorText | None:
+        """Why a submission cannot be stored; None when it can."""
+        book = self.book
+        work = submit.work
+        if len(submit.calls) not in (1, submit.count) or submit.count < 1:
+            return ErrorText("ValueError", "a submission needs one body, or one for each task", "")
+        if not work.balanced and (work.targets is None or len(work.targets) != submit.count):
+            return ErrorText("ValueError", "a direct submission needs one target for each task", "")
+        if book.storage_error:
+            return ErrorText("StorageFull", f"the hub cannot store tasks now: {book.storage_error}", "")
+        if book.open_bytes > book.config.open_bytes:
+            text = f"open tasks hold {book.open_bytes:,} bytes, the limit is open_bytes={book.config.open_bytes:,}"
+            return ErrorText("StorageFull", text, "")
+        return None
+
+    def _event(self, batch: Batch) -> TasksSubmitted:
+        """The event for the rules, with what `after` and `follow` name resolved to tasks and facts."""
+        needs: list[tuple[Need, bool, list[TaskId]]] = []
+        ended: dict[TaskId, Fact] = {}
+        for need, follow in ((batch.work.after, False), (batch.work.follow, True)):
+            if need is None:
+                continue
+            ids, strangers = self.book.task_ids(need.tasks)
+            if strangers:
+                hex, first, _ = strangers[0]
+                return TasksSubmitted(batch, invalid=f"it depends on {hex}-{first}, which is no task of this cluster")
+            missing = [id for id in ids if id not in self.book.scheduler.tasks]
+            facts = self._facts(missing)
+            for id in missing:
+                if id not in facts or id >= batch.first and id < batch.first + batch.count:
+                    name = self.book.ranges([id])
+                    text = f"it depends on {name[0][0]}-{name[0][1]}, which the hub does not know (any more)"
+                    return TasksSubmitted(batch, invalid=text)
+            ended.update(facts)
+            needs.append((need, follow, ids))
+        return TasksSubmitted(batch, needs, ended)
+
+    def _facts(self, ids: list[TaskId]) -> dict[TaskId, Fact]:
+        if not ids:
+            return {}
+        wanted = set(ids)
+        facts = {
+            TaskId(id): Fact(row[2] == State.DONE, row[3]) for id, row in self.book.history.tasks(list(ids)).items()
+        }
+        for row in self.book.journal.tasks:  # ended in this very turn
+            if row[0] in wanted:
+                facts[TaskId(row[0])] = Fact(row[2] == State.DONE, row[3])
+        for effect in self.book.effects:
+            if isinstance(effect, TaskEnded) and effect.task.id in wanted:
+                facts[effect.task.id] = Fact(effect.state is State.DONE, effect.task.engine)
+        return facts
+
+    # Control -------------------------------------------------------------------------------------------------------
+
+    def _abort(self, session: Session, abort: Abort) -> None:
+        book = self.book
+        unknown: list[IdRange] = []
+        if abort.tasks is not None:
+            ids, unknown = book.task_ids(abort.tasks)
+        else:
+            targets = set(abort.targets) if abort.targets is not None else None
+            ids = [
+                task.id
+                for task in book.scheduler.open_tasks()
+                if (abort.everyone or targets is not None or task.batch.session == session.number)
+                and (
+                    targets is None
+                    or (task.engine if task.engine is not None else task.batch.target(task.id)) in targets
+                )
+            ]
+        sessions = book.registry.sessions
+        known: list[TaskId] = []
+        strange: list[TaskId] = []
+        for id in ids:
+            (known if counter_of(id) < sessions[session_of(id)].next else strange).append(id)
+        ticket = self.requests.open_abort(session, abort.request, unknown + book.ranges(strange))
+        book.tell(AbortAsked(ticket, known, abort.running, abort.grace))
+
+    def _targets(self, targets: list[int] | None) -> list[int]:
+        ids = self.book.registry.ids()
+        return ids if targets is None else [id for id in dict.fromkeys(targets) if id in ids]
+
+    def _clear(self, session: Session, request: int, targets: list[int] | None) -> None:
+        engines = self._targets(targets)
+        number = self.requests.open(session, request, "clear", set(engines))
+        for id in engines:
+            self.book.out.engine(self.book.registry.engines[id], ClearNamespace(number))
+        self.book.event("clear", f"{session.name or session.hex} cleared engines {', '.join(map(str, engines))}")
+
+    def _signal(self, session: Session, signal: Signal) -> None:
+        book = self.book
+        task: TaskId | None = None
+        if signal.task is not None:
+            ids, _ = book.task_ids([signal.task])
+            task = ids[0] if ids else None
+            held = book.scheduler.tasks.get(task) if task is not None else None
+            engines = [held.engine] if held is not None and held.engine is not None else []
+        else:
+            engines = self._targets(signal.targets)
+        for id in engines:
+            engine = book.registry.engines[id]
+            supervisor = book.registry.supervisor_for(engine)
+            if signal.signum != _INTERRUPT and supervisor is not None and supervisor.peer is not None:
+                book.out.peer(Role.ENGINE, supervisor.peer, SignalEngine(engine.uuid, signal.signum))
+            else:
+                book.out.engine(engine, Interrupt(signal.signum, task))
+        book.out.client(session, Reply(signal.request, {"signalled": engines}))
+        if engines:
+            who = session.name or session.hex
+            book.event("signal", f"{who} sent signal {signal.signum} to {', '.join(map(str, engines))}")
+
+    def _shutdown(self, session: Session, shutdown: Shutdown) -> None:
+        book = self.book
+        who = session.name or session.hex
+        if shutdown.hub:
+            self.end_cluster(f"{who} shut the cluster down")
+            book.out.client(session, Reply(shutdown.request, {"stopped": book.registry.ids()}))
+            return
+        ids = [
+            engine.id
+            for engine in book.registry.living()
+            if shutdown.targets is None or engine.id in shutdown.targets
+        ]
+        verb = "restart" if shutdown.restart else "stop"
+        self.requests.open(session, shutdown.request, verb, set(ids))
+        for id in ids:
+            engine = book.registry.engines[id]
+            engine.replace = shutdown.restart
+            self.engines.leave(engine, f"{who} {'restarted' if shutdown.restart else 'stopped'} it")
+        if not shutdown.restart:
+            book.registry.expected = max(0, book.registry.expected - len(ids))
+        book.notice("engines", "")
+
+    def end_cluster(self, reason: str) -> None:
+        """Everything ends: open tasks are lost, engines and supervisors leave, and after this turn so does the hub."""
+        book = self.book
+        book.event("hub", reason)
+        for supervisor in book.registry.supervisors.values():
+            if supervisor.peer is not None:
+                book.out.peer(Role.ENGINE, supervisor.peer, EndCluster(reason))
+        for engine in book.registry.living():
+            book.out.engine(engine, Leave(reason))
+            self.engines.lose(engine, Death("the cluster was shut down", engine.host, engine.pid))
+        open_tasks = [task.id for task in book.scheduler.open_tasks()]
+        if open_tasks:
+            book.tell(AbortAsked(self.requests.nobody(), open_tasks))
+        book.notice("ended", reason)
+        book.stopping, book.stop_reason = True, reason
+
+    def _scale(self, session: Session, scale: Scale) -> None:
+        book = self.book
+        living = [engine for engine in book.registry.living()]
+        add = scale.add if scale.total is None else scale.total - len(living)
+        if add > 0 and not self.engines.spawn(add, []):
+            error = ErrorText("StartError", "no supervisor is connected that could start engines", "")
+            book.out.client(session, Reply(scale.request, None, error))
+            return
+        if add < 0:
+            seats = book.scheduler.seats
+            # Idle ones first, then the youngest.
+            living.sort(key=lambda engine: (len(seats[engine.id].held) if engine.id in seats else 0, -engine.id))
+            for engine in living[:-add]:
+                self.engines.leave(engine, f"{session.name or session.hex} scaled the cluster down")
+            book.registry.expected = len(living) + add
+            book.notice("engines", "")
+        book.out.client(session, Reply(scale.request, {"engines": book.registry.ids()}))
+
+    def _ask(self, session: Session, ask: Ask) -> None:
+        book = self.book
+        engine = book.registry.engines.get(ask.engine)
+        if engine is None or not engine.alive or engine.peer is None:
+            error = ErrorText("NoSuchEngine", f"engine {ask.engine} cannot be asked: it is not there", "")
+            book.out.client(session, Reply(ask.request, None, error))
+            return
+        number = self.requests.open(session, ask.request, "ask", {engine.id})
+        book.out.engine(engine, Inquiry(number, ask.what, ask.text, ask.cursor))
+
+    # Observers -----------------------------------------------------------------------------------------------------
+
+    def _observe(self, session: Session, on: bool) -> None:
+        if on:
+            self.observing.add(session.number)
+            self.new_observers.append(session)
+        else:
+            self.observing.discard(session.number)
+        self._count_observers()
+
+    def _count_observers(self) -> None:
+        feed = self.book.feed
+        if not self.observing and feed.observers:
+            feed.forget_changes()
+        feed.observers = len(self.observing)

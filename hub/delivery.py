@@ -1,0 +1,184 @@
+"""Outcomes to the clients that wait for them, as many as each can take; the rest stays in the history until it can."""
+
+from __future__ import annotations
+
+from tuiparallel.hub.book import Book
+from tuiparallel.hub.events import TaskEnded
+from tuiparallel.hub.registry import Session
+from tuiparallel.wire.ids import TaskId, counter_of, session_of, task_id, unspan
+from tuiparallel.wire.messages import Attempt, Done, ErrorText, Extras, Got, Outcome, Ran
+from tuiparallel.wire.states import State
+
+UNDER_WAY = 64 << 20  # bytes of outcomes a client may have been sent and not got
+COUNTED = 4096  # outcomes smaller than this are not counted one by one
+FRAME_LIMIT = 4 << 20
+MOST_OUTCOMES = 1000
+
+
+class Delivery:
+    """Who waits for which outcome."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.subscribers: dict[TaskId, list[int]] = {}  # sessions that asked for a task that is not theirs
+        self._ended: list[TaskEnded] = []
+        self.busy: set[int] = set()  # sessions with a backlog or fresh outcomes
+
+    def ended(self, effects: list[TaskEnded]) -> None:
+        """These have ended in this turn; they are sent after its commit."""
+        self._ended += effects
+
+    def want(self, session: Session, hex: str, counter: int) -> None:
+        """This session wants an outcome that is in the history."""
+        session.backlog.append((hex, counter))
+        self.busy.add(session.number)
+
+    def subscribe(self, session: Session, task: TaskId) -> None:
+        """This session wants the outcome of an open task."""
+        sessions = self.subscribers.setdefault(task, [])
+        if session.number not in sessions:
+            sessions.append(session.number)
+
+    def gone(self, session: Session) -> None:
+        """The session is not connected any more."""
+        self.busy.discard(session.number)
+        for task in [task for task, sessions in self.subscribers.items() if session.number in sessions]:
+            self.subscribers[task].remove(session.number)
+            if not self.subscribers[task]:
+                del self.subscribers[task]
+
+    def got(self, session: Session, message: Got) -> None:
+        """The client has these; there is room for more."""
+        if session.sizes:
+            for hex, first, count in message.tasks:
+                for counter in unspan([(first, count)]):
+                    session.under_way -= session.sizes.pop((hex, counter), 0)
+
+    def send(self) -> None:
+        """After the commit: queue Done messages for all who have room."""
+        effects, self._ended = self._ended, []
+        sessions = self.book.registry.sessions
+        for effect in effects:
+            task = effect.task
+            owner = sessions[task.batch.session]
+            receivers = [owner]
+            if self.subscribers and (others := self.subscribers.pop(task.id, None)):
+                receivers += [sessions[number] for number in others if number in sessions and number != owner.number]
+            outcome: Outcome | None = None
+            for session in receivers:
+                if session.peer is None or session.observer:
+                    continue
+                self.busy.add(session.number)
+                if session.backlog or session.under_way > UNDER_WAY:
+                    session.backlog.append((owner.hex, counter_of(task.id)))
+                    continue
+                if outcome is None:
+                    outcome = self._outcome(task.id, effect.state, task.engine, task.attempt, effect.ran)
+                self._put(session, owner.hex, outcome)
+        for number in list(self.busy):
+            self._pump(sessions[number])
+
+    def _outcome(self, task: int, state: State, engine: int | None, attempt: int, ran: Ran) -> Outcome:
+        attempts: list[Attempt] = []
+        if attempt > 1:
+            attempts = [
+                Attempt(engine_, began, ended, outcome)
+                for _, engine_, began, ended, outcome in self.book.history.attempts_of(task)
+            ]
+        return Outcome(
+            counter_of(task),
+            state,
+            engine,
+            ran.started or None,
+            ran.completed,
+            attempt,
+            ran.body,
+            ran.extras,
+            attempts,
+            ran.blobs,
+        )
+
+    def _put(self, session: Session, hex: str, outcome: Outcome) -> None:
+        session.fresh.setdefault(hex, []).append(outcome)
+        size = len(outcome.body)
+        if size > COUNTED:
+            session.sizes[hex, outcome.task] = size
+            session.under_way += size
+
+    def _pump(self, session: Session) -> None:
+        """Fill the client's window from its backlog, and pack what is fresh into messages."""
+        if session.peer is None:
+            self.busy.discard(session.number)
+            return
+        while session.backlog and session.under_way <= UNDER_WAY:
+            part = [session.backlog.popleft() for _ in range(min(len(session.backlog), MOST_OUTCOMES))]
+            self._read(session, part)
+        for hex, outcomes in session.fresh.items():
+            self._pack(session, hex, outcomes)
+        session.fresh = {}
+        if not session.backlog:
+            self.busy.discard(session.number)
+
+    def _pack(self, session: Session, hex: str, outcomes: list[Outcome]) -> None:
+        start = size = 0
+        for position, outcome in enumerate(outcomes):
+            size += len(outcome.body)
+            if position > start and (size > FRAME_LIMIT or position - start >= MOST_OUTCOMES):
+                self.book.out.client(session, Done(hex, outcomes[start:position]))
+                start, size = position, len(outcome.body)
+        self.book.out.client(session, Done(hex, outcomes[start:]))
+
+    def _read(self, session: Session, names: list[tuple[str, int]]) -> None:
+        """Outcomes from the history."""
+        registry, history = self.book.registry, self.book.history
+        wanted: dict[int, str] = {}
+        for hex, counter in names:
+            owner = registry.session_of_hex.get(hex)
+            if owner is None:
+                self._put(session, hex, _lost(counter))
+                continue
+            wanted[task_id(owner.number, counter)] = hex
+        rows = history.tasks(list(wanted))
+        bundles: dict[int, dict[int, Ran]] = {}
+        for id, hex in wanted.items():
+            row = rows.get(id)
+            if row is None:
+                owner = registry.sessions[session_of(id)]
+                known = counter_of(id) < owner.next
+                self._put(session, hex, _expired(counter_of(id)) if known else _lost(counter_of(id)))
+                continue
+            bundle = bundles.get(row[8])
+            if bundle is None:
+                bundle = bundles[row[8]] = {ran.task: ran for ran in history.bundle(row[8])}
+            ran = bundle.get(id)
+            if ran is None:
+                self._put(session, hex, _expired(counter_of(id)))
+            else:
+                self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran))
+
+    def take_back(self, session: Session, message: Done) -> None:
+        """The client's connection is full: these go again later, from the history."""
+        for outcome in message.outcomes:
+            session.under_way -= session.sizes.pop((message.session, outcome.task), 0)
+            session.backlog.append((message.session, outcome.task))
+        self.busy.add(session.number)
+
+    def waits(self) -> bool:
+        """Whether some client could be sent more."""
+        sessions = self.book.registry.sessions
+        return any(sessions[number].under_way <= UNDER_WAY for number in self.busy)
+
+
+def _error(counter: int, ename: str, evalue: str) -> Outcome:
+    extras = Extras(error=ErrorText(ename, evalue, ""))
+    return Outcome(counter, State.ERROR, None, None, None, 1, b"", extras)
+
+
+def _expired(counter: int) -> Outcome:
+    return _error(counter, "ResultExpired", "the hub has forgotten this task: a limit of its history was reached")
+
+
+def _lost(counter: int) -> Outcome:
+    return _error(
+        counter, "TaskLost", "the hub has no record of this task, though it was submitted: its history was reset"
+    )

@@ -1,0 +1,204 @@
+"""What the rules want done, turned into rows to record and messages to send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from tuiparallel.hub.book import Book
+from tuiparallel.hub.delivery import Delivery
+from tuiparallel.hub.engines import EngineDesk
+from tuiparallel.hub.events import (
+    AbortSettled,
+    AttemptEnded,
+    DropLeases,
+    Effect,
+    InterruptTask,
+    LeasesGivenBack,
+    ReplaceEngine,
+    RevokeTasks,
+    RunTasks,
+    TaskEnded,
+)
+from tuiparallel.hub.requests import Requests
+from tuiparallel.hub.task import Batch, Task
+from tuiparallel.wire.ids import spans
+from tuiparallel.wire.messages import Interrupt, Lease, Ran, Revoke, Run, RunBatch
+from tuiparallel.wire.states import State
+
+FRAME_LIMIT = 4 << 20  # bytes of bodies in one Run
+
+
+class Executor:
+    """Carries out effects. Within a turn their order is kept per engine."""
+
+    def __init__(self, book: Book, engines: EngineDesk, requests: Requests, delivery: Delivery) -> None:
+        self.book, self.engines, self.requests, self.delivery = book, engines, requests, delivery
+
+    def carry_out(self, effects: Iterable[Effect]) -> None:
+        """All effects of a turn."""
+        book = self.book
+        ended: list[TaskEnded] = []
+        for effect in effects:
+            match effect:
+                case TaskEnded():
+                    ended.append(effect)
+                case RunTasks(engine, tasks, again):
+                    self._run(engine, tasks, again)
+                case RevokeTasks(engine, tasks):
+                    leases = [Lease(task.id, task.lease) for task in tasks]
+                    self._to(engine, Revoke(leases))
+                case AttemptEnded(task, attempt, engine, started, finished, outcome):
+                    book.journal.attempts.append((task.id, attempt, engine, started, finished, outcome))
+                case LeasesGivenBack(tasks):
+                    lease = book.scheduler.next_lease
+                    book.scheduler.next_lease += 1
+                    book.journal.leases.append((lease, -1, spans(task.id for task in tasks)))
+                    book.feed.tasks_changed(tasks)
+                case InterruptTask(engine, id):
+                    self._to(engine, Interrupt(2, id))
+                case ReplaceEngine(engine, reason):
+                    self.engines.replace(engine, reason)
+                case DropLeases():
+                    pass  # said in the engine's Welcome
+                case AbortSettled():
+                    self.requests.abort_settled(effect)
+                case _:
+                    assert_never(effect)
+        if ended:
+            self._end(ended)
+
+    def _to(self, engine: int, message: Revoke | Interrupt) -> None:
+        record = self.book.registry.engines.get(engine)
+        if record is not None:
+            self.book.out.engine(record, message)
+
+    # Ended tasks ---------------------------------------------------------------------------------------------------
+
+    def _end(self, ended: list[TaskEnded]) -> None:
+        book = self.book
+        date = book.date
+        bundle: list[Ran] = [effect.ran for effect in ended]
+        bundle_id = book.next_bundle
+        book.next_bundle += 1
+        book.journal.bundles.append((bundle_id, bundle, date))
+        rows = book.journal.tasks
+        sessions = book.registry.sessions
+        for effect in ended:
+            task, ran = effect.task, effect.ran
+            batch = task.batch
+            engine = task.engine if task.engine is not None else batch.target(task.id)
+            rows.append(
+                (
+                    task.id,
+                    batch.first,
+                    effect.state,
+                    engine,
+                    task.attempt,
+                    ran.started or None,
+                    ran.completed,
+                    date,
+                    bundle_id,
+                )
+            )
+            session = sessions[batch.session]
+            session.open -= 1
+            if not batch.open and not batch.over:
+                batch.over = True
+                self._batch_over(batch)
+            record = book.registry.engines.get(engine) if engine is not None else None
+            if record is not None:
+                if effect.state is State.DONE:
+                    record.done += 1
+                else:
+                    record.errors += 1
+                book.feed.touched(record.id)
+        book.rows += len(ended)
+        merged = book.tally.ended(ended, date)
+        book.feed.tasks_ended(ended, merged, date)
+        self.delivery.ended(ended)
+
+    def _batch_over(self, batch: Batch) -> None:
+        self.book.journal.ended.append(batch.first)
+        self.book.open_bytes -= batch.size
+        self.book.tally.batch_over(batch.first)
+
+    # Runs ----------------------------------------------------------------------------------------------------------
+
+    def _run(self, engine: int, tasks: list[Task], again: bool) -> None:
+        book = self.book
+        record = book.registry.engines.get(engine)
+        if record is None:
+            return
+        if not again:
+            lease = tasks[0].lease
+            book.journal.leases.append((lease, engine, spans(task.id for task in tasks)))
+            book.feed.tasks_changed(tasks)
+        book.feed.touched(engine)
+        if record.peer is None:
+            return  # it gets them after its Hello
+        run: list[RunBatch] = []
+        functions: dict[bytes, bytes] = {}
+        size = 0
+        for group in _groups(tasks):
+            batch = group[0].batch
+            if batch.code is not None and record.known.needs_code(batch.function, len(batch.code)):
+                functions[batch.function] = batch.code
+                size += len(batch.code)
+            for part in _parts(group):
+                calls = (
+                    batch.calls if len(batch.calls) == 1 else [batch.calls[task.id - batch.first] for task in part]
+                )
+                weight = sum(map(len, calls))
+                if run and size + weight > FRAME_LIMIT:
+                    book.out.engine(record, Run(run, functions))
+                    run, functions, size = [], {}, 0
+                size += weight
+                run.append(self._run_batch(batch, part, calls))
+        book.out.engine(record, Run(run, functions))
+
+    def _run_batch(self, batch: Batch, tasks: list[Task], calls: list[bytes]) -> RunBatch:
+        work = batch.work
+        return RunBatch(
+            work.kind,
+            work.name,
+            self.book.registry.sessions[batch.session].hex,
+            batch.function,
+            [task.id for task in tasks],
+            [task.lease for task in tasks],
+            calls,
+            tasks[0].attempt,
+            work.label,
+            work.time_limit,
+        )
+
+
+def _groups(tasks: list[Task]) -> Iterable[list[Task]]:
+    """Neighbours of the same batch and attempt."""
+    group: list[Task] = []
+    for task in tasks:
+        if group and (task.batch is not group[0].batch or task.attempt != group[0].attempt):
+            yield group
+            group = []
+        group.append(task)
+    if group:
+        yield group
+
+
+def _parts(group: list[Task]) -> Iterable[list[Task]]:
+    """A group in pieces whose bodies fit a frame."""
+    batch = group[0].batch
+    if len(batch.calls) == 1 or batch.size <= FRAME_LIMIT:
+        yield group
+        return
+    part: list[Task] = []
+    size = 0
+    for task in group:
+        weight = len(batch.call(task.id))
+        if part and size + weight > FRAME_LIMIT:
+            yield part
+            part, size = [], 0
+        part.append(task)
+        size += weight
+    if part:
+        yield part

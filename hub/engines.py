@@ -1,0 +1,385 @@
+"""The engines' door: engines and supervisors, how they come, answer, go silent and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from tuiparallel.hub.book import Book
+from tuiparallel.hub.events import (
+    Death,
+    DropLeases,
+    EngineBack,
+    EngineClosing,
+    EngineJoined,
+    EngineLost,
+    LeasesReturned,
+    TaskBegan,
+    TasksRan,
+)
+from tuiparallel.hub.failures import describe
+from tuiparallel.hub.registry import Engine, Supervisor
+from tuiparallel.hub.requests import Requests
+from tuiparallel.link.doors import Peer, Role
+from tuiparallel.wire.ids import EngineId
+from tuiparallel.wire.messages import (
+    PROTOCOL,
+    Answer,
+    Beat,
+    Began,
+    EngineBye,
+    EngineHello,
+    EngineWelcome,
+    Exited,
+    ExitKept,
+    Fenced,
+    FromEngine,
+    GaveUp,
+    Kept,
+    Lease,
+    Leave,
+    Output,
+    Probe,
+    Refused,
+    Results,
+    Returned,
+    SignalEngine,
+    Spawn,
+    Started,
+    SupervisorHello,
+    SupervisorWelcome,
+    Vitals,
+)
+from tuiparallel.wire.states import EngineState
+
+DRAIN_PATIENCE = 1.0  # seconds a dead engine's last messages are waited for
+LEAVE_PATIENCE = 2.0  # seconds an engine has to leave by itself
+
+
+class EngineDesk:
+    """Everything that comes through the engines' door."""
+
+    def __init__(self, book: Book, requests: Requests) -> None:
+        self.book, self.requests = book, requests
+        self._dying: dict[int, Engine] = {}  # reported dead, not yet read to the end
+        self._leaving: dict[int, float] = {}  # asked to leave, when
+        self._next_probe = book.now
+        self._dead_early: dict[str, Exited] = {}  # exits of engines that never said Hello
+
+    def receive(self, peer: Peer, message: FromEngine) -> None:
+        """One message."""
+        registry = self.book.registry
+        match message:
+            case EngineHello():
+                self._hello(peer, message)
+                return
+            case SupervisorHello():
+                self._supervisor_hello(peer, message)
+                return
+            case Started() | Exited() | GaveUp() | Vitals():
+                if supervisor := registry.supervisor_of_peer.get(peer):
+                    self._from_supervisor(supervisor, message)
+                return
+            case _:
+                pass
+        engine = registry.engine_of_peer.get(peer)
+        if engine is not None:
+            self._from_engine(engine, message)
+
+    def _from_engine(
+        self, engine: Engine, message: Results | Returned | Began | Output | Answer | Beat | EngineBye
+    ) -> None:
+        book = self.book
+        engine.heard = book.date
+        engine.probed_at = None
+        if engine.state is EngineState.UNRESPONSIVE:
+            engine.state = EngineState.IDLE
+            book.feed.touched(engine.id)
+        match message:
+            case Results(number, ran):
+                if not book.storage_error:  # else it stays with the engine, which sends it again
+                    book.tell(TasksRan(engine.id, ran))
+                    book.out.engine(engine, Kept([number]))
+            case Returned(number, leases, refused):
+                book.tell(LeasesReturned(engine.id, leases, refused))
+                book.out.engine(engine, Kept([number]))
+            case Began(task, lease, started, _):
+                book.tell(TaskBegan(engine.id, task, lease, started))
+                if known := book.scheduler.tasks.get(task):
+                    book.feed.tasks_changed([known])
+                book.feed.touched(engine.id)
+            case Output(chunks):
+                book.feed.output(chunks)
+            case Answer():
+                self.requests.answered(engine.id, message)
+            case Beat():
+                pass
+            case EngineBye(reason):
+                engine.reason = reason
+            case _:
+                assert_never(message)
+
+    # Coming --------------------------------------------------------------------------------------------------------
+
+    def _hello(self, peer: Peer, hello: EngineHello) -> None:
+        book = self.book
+        registry = book.registry
+        if (refused := self._refusal(hello.protocol, hello.cluster)) is not None:
+            book.out.peer(Role.ENGINE, peer, refused)
+            return
+        engine = registry.engine_of_uuid.get(hello.uuid)
+        leases = [*hello.running, *hello.queued, *hello.holding, *hello.returned]
+        drop: list[Lease] = []
+        if engine is None:
+            engine = self._join(hello)
+        elif not engine.alive:
+            # It was given up and is back: same name, but what it held has been decided already.
+            engine.state, engine.reason, drop = EngineState.IDLE, "", leases
+            leases = []
+            book.journal.others.append(lambda history, id=engine.id: history.engine_back(id))  # type: ignore[misc]
+            book.tell(EngineJoined(engine.id))
+            book.event("joined", f"engine {engine.id} is back after it had been given up", engine.id)
+        elif engine.state in (EngineState.LIMBO, EngineState.UNRESPONSIVE):
+            engine.state = EngineState.IDLE
+            book.scheduler.welcome_back(engine.id)
+        if engine.peer is not None and (engine.pid, engine.host) != (hello.pid, hello.host):
+            book.out.engine(engine, Fenced())
+        engine.pid, engine.host, engine.supervised = hello.pid, hello.host, hello.supervised
+        registry.connect_engine(engine, peer)
+        engine.heard = book.date
+        seen = len(book.effects)
+        book.tell(EngineBack(engine.id, leases))
+        for effect in book.effects[seen:]:
+            if isinstance(effect, DropLeases):
+                drop += effect.leases
+        book.out.engine(engine, EngineWelcome(PROTOCOL, book.boot, book.config.cluster, engine.id, drop))
+        book.feed.touched(engine.id)
+        book.notice("engines", "")
+        if early := self._dead_early.pop(hello.uuid, None):
+            self._exited(early)
+
+    def _join(self, hello: EngineHello) -> Engine:
+        book = self.book
+        registry = book.registry
+        engine = Engine(EngineId(registry.next_engine), hello.uuid, hello.host, hello.pid, book.date, was=hello.was)
+        registry.add_engine(engine)
+        book.journal.others.append(
+            lambda history: history.put_engine(
+                engine.id, engine.uuid, engine.host, engine.pid, engine.since, engine.was
+            )
+        )
+        book.tell(EngineJoined(engine.id))
+        registry.expected = max(registry.expected, len(registry.living()))
+        before = registry.engines.get(hello.was) if hello.was is not None else None
+        if before is not None:
+            before.successor = engine.id
+            book.feed.touched(before.id)
+            self.requests.restarted(before.id, engine.id)
+        book.event("joined", f"engine {engine.id} joined from {hello.host}, pid {hello.pid}", engine.id)
+        return engine
+
+    def _refusal(self, protocol: int, cluster: str) -> Refused | None:
+        config = self.book.config
+        if protocol != PROTOCOL:
+            older = "the hub" if protocol > PROTOCOL else "the peer"
+            return Refused(
+                "ProtocolMismatch",
+                f"the hub speaks protocol {PROTOCOL}, the peer {protocol}: {older} is older, upgrade it",
+            )
+        if cluster != config.cluster:
+            return Refused(
+                "AuthenticationError", f"this is another run of cluster {config.name!r}: read its file again"
+            )
+        return None
+
+    def _supervisor_hello(self, peer: Peer, hello: SupervisorHello) -> None:
+        book = self.book
+        registry = book.registry
+        if (refused := self._refusal(hello.protocol, hello.cluster)) is not None:
+            book.out.peer(Role.ENGINE, peer, refused)
+            return
+        supervisor = registry.supervisors.get(hello.uuid)
+        if supervisor is None:
+            for uuid in [old.uuid for old in registry.supervisors.values() if old.host == hello.host]:
+                del registry.supervisors[uuid]  # a host has one: this is the old one's successor
+            supervisor = Supervisor(hello.uuid, hello.host, hello.pid, peer)
+            registry.supervisors[hello.uuid] = supervisor
+        if supervisor.peer is not None:
+            registry.supervisor_of_peer.pop(supervisor.peer, None)
+        supervisor.peer = peer
+        supervisor.engines = dict(hello.engines)
+        registry.supervisor_of_peer[peer] = supervisor
+        book.out.peer(Role.ENGINE, peer, SupervisorWelcome(PROTOCOL, book.boot, book.config.cluster))
+
+    def _from_supervisor(self, supervisor: Supervisor, message: Started | Exited | GaveUp | Vitals) -> None:
+        book = self.book
+        match message:
+            case Started(engines):
+                supervisor.engines.update((uuid, pid) for uuid, pid, _ in engines)
+            case Exited():
+                supervisor.engines.pop(message.uuid, None)
+                if supervisor.peer is not None:
+                    book.out.peer(Role.ENGINE, supervisor.peer, ExitKept([message.number]))
+                self._exited(message)
+            case GaveUp(_, text):
+                book.event("died", text)
+                book.notice("gave_up", text)
+            case Vitals(vitals):
+                for vital in vitals:
+                    if engine := book.registry.engine_of_uuid.get(vital.uuid):
+                        engine.vital = vital
+                book.feed.vitals(vitals)
+            case _:
+                assert_never(message)
+
+    # Going ---------------------------------------------------------------------------------------------------------
+
+    def _exited(self, message: Exited) -> None:
+        engine = self.book.registry.engine_of_uuid.get(message.uuid)
+        if engine is None:
+            if len(self._dead_early) < 1000:
+                self._dead_early[message.uuid] = message
+            text = f"an engine (pid {message.pid}) ended before it joined"
+            self.book.event("died", text)
+            self.book.notice("failed_start", f"{text}: {message.stderr_tail.strip()[-2000:]}")
+        elif engine.alive and engine.exited is None and engine.pid == message.pid:
+            engine.exited, engine.exited_at = message, self.book.now
+            self._dying[engine.id] = engine
+
+    def judge(self, drained: bool, reachable: Callable[[Peer], bool]) -> None:
+        """Dead engines whose last messages have been read are lost now.
+
+        drained: nothing more can be read at this moment. reachable: whether a connection still has its other end.
+        """
+        if not self._dying or not drained:
+            return
+        for engine in list(self._dying.values()):
+            gone = engine.peer is None or not reachable(engine.peer)
+            if gone or self.book.now - engine.exited_at > DRAIN_PATIENCE:
+                self._bury(engine)
+
+    def _bury(self, engine: Engine) -> None:
+        message = engine.exited
+        assert message is not None
+        text = engine.reason
+        if (
+            message.signum == 9
+            and not text
+            and engine.vital is not None
+            and message.peak_rss > 0.9 * engine.vital.limit > 0
+        ):
+            text = "out of memory?"
+        death = Death(
+            text, engine.host, engine.pid, message.exitcode, message.signum, message.peak_rss, message.stderr_tail
+        )
+        self.lose(engine, death, message.mark, message.marked)
+
+    def lose(self, engine: Engine, death: Death, mark: Lease | None = None, exact: bool = False) -> None:
+        """An engine is gone: its tasks are decided, clients and observers hear of it."""
+        book = self.book
+        self._dying.pop(engine.id, None)
+        self._leaving.pop(engine.id, None)
+        book.registry.disconnect_engine(engine)
+        engine.state = EngineState.DEAD
+        engine.exited = None
+        engine.reason = describe(death)
+        book.journal.others.append(
+            lambda history, why=engine.reason, at=book.date: history.engine_gone(engine.id, at, why)  # type: ignore[misc]
+        )
+        book.tell(EngineLost(engine.id, death, mark, exact))
+        book.feed.touched(engine.id)
+        book.event("died", f"engine {engine.id} (pid {engine.pid}) {engine.reason}", engine.id)
+        book.notice("engines", f"engine {engine.id} {engine.reason}")
+        self.requests.engine_gone(engine.id)
+        if engine.replace:
+            self.spawn(1, [engine.id])
+
+    def leave(self, engine: Engine, reason: str) -> None:
+        """Ask an engine to end; it is made to if it does not."""
+        book = self.book
+        engine.state = EngineState.LEAVING
+        engine.reason = reason
+        self._leaving[engine.id] = book.now
+        book.tell(EngineClosing(engine.id))
+        book.out.engine(engine, Leave(reason))
+        book.feed.touched(engine.id)
+        if engine.peer is None:
+            self._kill(engine)
+
+    def replace(self, id: int, reason: str) -> None:
+        """Kill an engine and start another."""
+        engine = self.book.registry.engines.get(id)
+        if engine is not None and engine.alive:
+            engine.replace, engine.reason = True, reason
+            self._kill(engine)
+
+    def _kill(self, engine: Engine) -> None:
+        supervisor = self.book.registry.supervisor_for(engine)
+        if supervisor is not None and supervisor.peer is not None:
+            self.book.out.peer(Role.ENGINE, supervisor.peer, SignalEngine(engine.uuid, 9))
+        else:
+            self.lose(engine, Death(engine.reason or "it was given up", engine.host, engine.pid))
+
+    def spawn(self, count: int, replaces: list[int]) -> bool:
+        """Have engines started; False when no supervisor is there."""
+        for supervisor in self.book.registry.supervisors.values():
+            if supervisor.peer is not None:
+                self.book.out.peer(Role.ENGINE, supervisor.peer, Spawn(count, replaces))
+                self.book.registry.expected = len(self.book.registry.living()) + count
+                return True
+        return False
+
+    # Silence -------------------------------------------------------------------------------------------------------
+
+    def upkeep(self) -> None:
+        """What time alone brings about: probes, silence, engines that do not leave."""
+        book = self.book
+        for id, asked in list(self._leaving.items()):
+            if book.now - asked > LEAVE_PATIENCE:
+                self._leaving[id] = book.now
+                self._kill(book.registry.engines[id])
+        if book.now < self._next_probe:
+            return
+        self._next_probe = book.now + book.config.probe_interval
+        for engine in book.registry.living():
+            if engine.peer is not None:
+                book.out.engine(engine, Probe())
+                if engine.probed_at is None:
+                    engine.probed_at = book.now
+                elif book.now - engine.probed_at > book.config.heartbeat_timeout and engine.state in (
+                    EngineState.IDLE,
+                    EngineState.BUSY,
+                ):
+                    engine.state = EngineState.UNRESPONSIVE
+                    book.feed.touched(engine.id)
+            else:
+                self._silent(engine)
+
+    def _silent(self, engine: Engine) -> None:
+        book = self.book
+        if engine.unreachable_at is None:
+            engine.unreachable_at = book.now
+        if engine.state is not EngineState.LIMBO and engine.state is not EngineState.LEAVING:
+            engine.state = EngineState.UNRESPONSIVE
+            book.feed.touched(engine.id)
+        if book.now - engine.unreachable_at > book.config.engine_timeout and engine.exited is None:
+            text = f"has been silent for {book.config.engine_timeout:g} s"
+            self.lose(engine, Death(text, engine.host, engine.pid))
+
+    def unreachable(self, peer: Peer) -> None:
+        """A connection turned out to be gone."""
+        registry = self.book.registry
+        if engine := registry.engine_of_peer.get(peer):
+            registry.disconnect_engine(engine)
+            engine.unreachable_at = self.book.now
+        elif supervisor := registry.supervisor_of_peer.pop(peer, None):
+            supervisor.peer = None
+
+    def next_deadline(self) -> float:
+        """When upkeep() or judge() has something to do."""
+        at = self._next_probe
+        if self._dying:
+            at = min(at, self.book.now + 0.005)
+        if self._leaving:
+            at = min(at, min(self._leaving.values()) + LEAVE_PATIENCE + 0.001)
+        return at

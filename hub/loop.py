@@ -1,0 +1,269 @@
+"""The hub's loop: drain every socket, handle all events, commit one transaction, send what follows.
+
+So a batch costs one transaction, and nothing is acknowledged, started or delivered before it is on disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections import deque
+
+from tuiparallel.hub.book import Book
+from tuiparallel.hub.clients import ClientDesk
+from tuiparallel.hub.delivery import Delivery
+from tuiparallel.hub.effects import Executor
+from tuiparallel.hub.engines import EngineDesk
+from tuiparallel.hub.keeping import Keeping
+from tuiparallel.hub.queries import QueryDesk
+from tuiparallel.hub.registry import Session
+from tuiparallel.hub.requests import Requests
+from tuiparallel.link.clock import Clock
+from tuiparallel.link.doors import Doors, Peer, Role, Sent
+from tuiparallel.link.failpoints import failpoint
+from tuiparallel.wire.messages import Delta, Done, Message, Notice, Probe, Query, Snapshot
+
+log = logging.getLogger("tuiparallel.hub")
+
+RETRY = 1.0  # seconds between tries to commit while the disk refuses
+STALLED_RETRY = 0.01  # seconds between tries to send to a peer whose pipe is full
+MOST_STALLED = 10_000  # messages kept for a peer whose pipe is full; beyond it, its connection is given up
+
+
+class Loop:
+    """One hub. run() returns the exit code when the cluster has been ended."""
+
+    def __init__(self, book: Book, doors: Doors, clock: Clock) -> None:
+        self.book, self.doors, self.clock = book, doors, clock
+        self.requests = Requests(book)
+        self.delivery = Delivery(book)
+        self.engines = EngineDesk(book, self.requests)
+        self.clients = ClientDesk(book, self.engines, self.requests, self.delivery)
+        self.queries = QueryDesk(book, self.delivery)
+        self.executor = Executor(book, self.engines, self.requests, self.delivery)
+        self.keeping = Keeping(book)
+        self._stalled: dict[tuple[Role, Peer], deque[Message]] = {}
+        self._skipped: dict[int, int] = {}  # observers that do not read: deltas they missed
+        self._retry_commit = 0.0
+        self.end_asked = ""  # the signal that asked the hub to end
+        self._next_probe = 0.0
+
+    def run(self) -> int:
+        """Until the cluster ends."""
+        while not self.book.stopping:
+            self.turn(self._timeout())
+        self.turn(0)
+        return 0
+
+    def turn(self, timeout: float | None) -> None:
+        """Drain, handle, commit, send."""
+        book = self.book
+        readable = self.doors.wait(timeout)
+        book.now, book.date = self.clock.monotonic(), self.clock.time()
+        arrived = self.doors.drain() if readable else []
+        failpoint("hub.drained")
+        for role, peer, message in arrived:
+            if role is Role.CLIENT:
+                self.clients.receive(peer, message)  # type: ignore[arg-type]
+            else:
+                self.engines.receive(peer, message)  # type: ignore[arg-type]
+        if self.end_asked:
+            self.clients.end_cluster(f"the hub was asked to end by {self.end_asked}")
+        self.engines.upkeep()
+        self.engines.judge(not arrived, self._reachable)
+        self._handle()
+        failpoint("hub.handled")
+        if not self._commit():
+            return
+        failpoint("hub.committed")
+        self._answer()
+        self._send()
+        self._observe()
+        self._probe_clients()
+
+    def _handle(self) -> None:
+        """Carry out effects until there are none; the rules settle once."""
+        book = self.book
+        effects, book.effects = book.effects, []
+        effects += book.scheduler.settle(book.now, book.date)
+        self.executor.carry_out(effects)
+        while book.effects:  # carrying out may tell the rules something more
+            effects, book.effects = book.effects, []
+            self.executor.carry_out(effects)
+        self.keeping.upkeep()
+
+    # Recording -----------------------------------------------------------------------------------------------------
+
+    def _commit(self) -> bool:
+        book = self.book
+        if not book.journal:
+            return True
+        if book.storage_error and book.now < self._retry_commit:
+            return False
+        try:
+            failpoint("hub.commit")
+            book.journal.write(book.history)
+        except sqlite3.Error as error:
+            if not book.storage_error:
+                book.notice("storage", f"the hub cannot write {book.history.path}: {error}")
+                self._send_notices()
+            book.storage_error = f"{book.history.path}: {error}"
+            self._retry_commit = book.now + RETRY
+            log.error("commit failed, trying again in %g s: %s", RETRY, error)
+            return False
+        if book.storage_error:
+            book.storage_error = ""
+            book.notice("storage", "the hub can write its history again")
+        book.journal.clear()
+        return True
+
+    # Sending -------------------------------------------------------------------------------------------------------
+
+    def _answer(self) -> None:
+        """Questions, now that this turn's rows are on record."""
+        questions, self.book.after_commit = self.book.after_commit, []
+        for session, message in questions:
+            if isinstance(message, Query):
+                self.queries.answer(session, message)
+
+    def _send(self) -> None:
+        self.delivery.send()
+        failpoint("hub.sending")
+        if self._stalled:
+            self._send_stalled()
+        messages, self.book.out.messages = self.book.out.messages, []
+        for role, peer, message in messages:
+            waiting = self._stalled.get((role, peer))
+            if waiting is not None:
+                self._stall(role, peer, message, waiting)
+                continue
+            sent = self.doors.send(role, peer, message)
+            if sent is Sent.AGAIN:
+                self._stall(role, peer, message, None)
+            elif sent is Sent.GONE:
+                self._gone(role, peer)
+        failpoint("hub.sent")
+
+    def _send_notices(self) -> None:
+        """While nothing can be committed, people still hear why."""
+        kept = []
+        for role, peer, message in self.book.out.messages:
+            if isinstance(message, Notice):
+                self.doors.send(role, peer, message)
+            else:
+                kept.append((role, peer, message))
+        self.book.out.messages = kept
+
+    def _stall(self, role: Role, peer: Peer, message: Message, waiting: deque[Message] | None) -> None:
+        """The peer's pipe is full: outcomes go back to the history, the rest waits its turn."""
+        session = self.book.registry.session_of_peer.get(peer) if role is Role.CLIENT else None
+        if session is not None and isinstance(message, Done):
+            self.delivery.take_back(session, message)
+            return
+        if waiting is None:
+            waiting = self._stalled[role, peer] = deque()
+        waiting.append(message)
+        if len(waiting) > MOST_STALLED:
+            self.doors.forget(role, peer)  # whatever it says next is answered SayHello, and begins anew
+            self._gone(role, peer)
+
+    def _send_stalled(self) -> None:
+        for (role, peer), waiting in list(self._stalled.items()):
+            while waiting:
+                sent = self.doors.send(role, peer, waiting[0])
+                if sent is Sent.AGAIN:
+                    break
+                if sent is Sent.GONE:
+                    self._gone(role, peer)
+                    break
+                waiting.popleft()
+            if not waiting:
+                self._stalled.pop((role, peer), None)
+
+    def _gone(self, role: Role, peer: Peer) -> None:
+        self._stalled.pop((role, peer), None)
+        if role is Role.ENGINE:
+            self.engines.unreachable(peer)
+        elif session := self.book.registry.session_of_peer.get(peer):
+            self.clients.gone(session)
+
+    def _reachable(self, peer: Peer) -> bool:
+        return self.doors.send(Role.ENGINE, peer, Probe()) is not Sent.GONE
+
+    def _probe_clients(self) -> None:
+        """Clients never say that they were killed: sending shows it."""
+        book = self.book
+        if book.now < self._next_probe:
+            return
+        self._next_probe = book.now + book.config.probe_interval
+        for session in list(book.registry.sessions.values()):
+            if session.peer is not None and self.doors.send(Role.CLIENT, session.peer, Probe()) is Sent.GONE:
+                self.clients.gone(session)
+
+    # Observers -----------------------------------------------------------------------------------------------------
+
+    def _observe(self) -> None:
+        feed, book = self.book.feed, self.book
+        if feed.due(book.now):
+            limits = book.limits()
+            delta = feed.delta(book.now, book.date, limits)
+            if delta is not None:
+                for number in list(self.clients.observing):
+                    self._tell(book.registry.sessions[number], delta)
+        while self.clients.new_observers:
+            self._greet(self.clients.new_observers.pop())
+
+    def _tell(self, session: Session, delta: Delta) -> None:
+        if session.number in self._skipped or session.peer is None:
+            self._skipped[session.number] = self._skipped.get(session.number, 0) + 1
+            self._greet(session)
+            return
+        sent = self.doors.send(Role.CLIENT, session.peer, delta)
+        if sent is Sent.AGAIN:
+            self._skipped[session.number] = 1
+        elif sent is Sent.GONE:
+            self._gone(Role.CLIENT, session.peer)
+
+    def _greet(self, session: Session) -> None:
+        """A snapshot; a later turn tries again when the observer's pipe is full."""
+        if session.peer is None:
+            return
+        skipped = self._skipped.get(session.number, 0)
+        sent = self.doors.send(Role.CLIENT, session.peer, self._snapshot(skipped))
+        if sent is Sent.OK:
+            self._skipped.pop(session.number, None)
+        elif sent is Sent.AGAIN:
+            self._skipped.setdefault(session.number, 0)
+        else:
+            self._gone(Role.CLIENT, session.peer)
+
+    def _snapshot(self, skipped: int) -> Snapshot:
+        book = self.book
+        return book.feed.snapshot(
+            book.date,
+            book.boot,
+            book.config.cluster,
+            book.started,
+            book.limits(),
+            skipped=skipped,
+            pid=os.getpid(),
+            durability=book.config.durability,
+            boots=book.boots,
+        )
+
+    # Time ----------------------------------------------------------------------------------------------------------
+
+    def _timeout(self) -> float:
+        """Seconds until something is due."""
+        book = self.book
+        now = self.clock.monotonic()
+        at = min(self.engines.next_deadline(), self._next_probe)
+        for other in (book.scheduler.next_deadline(), book.feed.next_deadline(), self.keeping.next_deadline()):
+            if other is not None:
+                at = min(at, other)
+        if self._stalled or (self.delivery.busy and self.delivery.waits()):
+            at = min(at, now + STALLED_RETRY)
+        if book.storage_error:
+            at = min(at, self._retry_commit)
+        return max(0.0, at - now)

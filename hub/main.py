@@ -1,0 +1,129 @@
+"""The hub's process: lock, history, sockets, connection files, then the loop until the cluster ends."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import resource
+import signal
+import socket
+import sqlite3
+from pathlib import Path
+
+from tuiparallel.hub.book import Book
+from tuiparallel.hub.history import History
+from tuiparallel.hub.loop import Loop
+from tuiparallel.hub.recovery import recover
+from tuiparallel.link.clock import SystemClock
+from tuiparallel.link.doors import Doors, Role
+from tuiparallel.wire.config import ClusterConfig, read_config
+from tuiparallel.wire.connection import Connection, private_directory, write_connection
+from tuiparallel.wire.messages import PROTOCOL
+
+log = logging.getLogger("tuiparallel.hub")
+
+EX_TEMPFAIL = 75  # what the supervisor restarts at once
+EX_CONFIG = 78  # what no restart can help
+
+
+def main(config_path: str, ready_fd: int) -> int:
+    """Run the hub of the cluster that this start.json describes.
+
+    ready_fd gets one byte when the sockets are bound. Returns the exit code: 0 after a clean end.
+    """
+    config = read_config(Path(config_path))
+    os.umask(0o077)
+    _log_to(Path(config.directory) / "log" / "hub.log", config.log_level)
+    _limits()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        lock = _lock(Path(config.directory) / "lock")
+    except BlockingIOError:
+        log.error("another hub serves %s already", config.directory)
+        return EX_CONFIG
+    try:
+        return _serve(config, ready_fd)
+    except sqlite3.Error:
+        log.exception("the history cannot be used")
+        return EX_TEMPFAIL
+    finally:
+        os.close(lock)
+
+
+def _serve(config: ClusterConfig, ready_fd: int) -> int:
+    directory = private_directory(Path(config.directory))
+    clock = SystemClock()
+    history = History(directory / "history.db", config.durability)
+    private_directory(Path(config.sockets))
+    addresses = {Role.CLIENT: f"ipc://{config.sockets}/c.ipc", Role.ENGINE: f"ipc://{config.sockets}/e.ipc"}
+    book = Book(config, history, clock.monotonic(), clock.time())
+    doors = Doors(addresses, heartbeat=(config.heartbeat_interval, config.heartbeat_timeout))
+    try:
+        recover(book)
+        if history.moved_aside is not None:
+            book.event("storage", f"the history was damaged and moved to {history.moved_aside.name}")
+        _write_files(config, addresses)
+        loop = Loop(book, doors, clock)
+        _end_on_term(loop, doors)
+        os.write(ready_fd, b"1")
+        os.close(ready_fd)
+        log.info("hub %s serves %s, boot %d", os.getpid(), config.name, book.boots)
+        code = loop.run()
+    finally:
+        doors.close(linger=1.0)
+        history.close()
+    log.info("hub ended: %s", book.stop_reason)
+    return code
+
+
+def _end_on_term(loop: Loop, doors: Doors) -> None:
+    """SIGTERM ends the cluster at the next turn, and wakes the loop for it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    doors.watch(reader)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def end(signum: int, frame: object) -> None:
+        loop.end_asked = signal.Signals(signum).name
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def _write_files(config: ClusterConfig, addresses: dict[Role, str]) -> None:
+    for role, name in ((Role.CLIENT, "client"), (Role.ENGINE, "engine")):
+        connection = Connection(
+            PROTOCOL,
+            name,
+            config.name,
+            config.cluster,
+            addresses[role],
+            config.directory,
+            config.blobs,
+            socket.gethostname(),
+        )
+        write_connection(Path(config.directory) / f"{name}.json", connection)
+
+
+def _lock(path: Path) -> int:
+    """Two hubs on one directory would share its sockets without an error: the lock makes the second one refuse."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _limits() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else 65536, hard))
+
+
+def _log_to(path: Path, level: str) -> None:
+    private_directory(path.parent)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    logging.basicConfig(filename=path, level=level, format="%(asctime)s %(levelname)s %(message)s", force=True)

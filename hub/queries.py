@@ -1,0 +1,320 @@
+"""Questions of clients and consoles, answered from the rules' state and the history after the turn's commit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from tuiparallel.hub.book import Book
+from tuiparallel.hub.delivery import Delivery
+from tuiparallel.hub.registry import Session
+from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of
+from tuiparallel.wire.messages import Chunk, ErrorText, Query, Reply, TaskRow, Work
+from tuiparallel.wire.states import State
+
+PAGE = 2000  # rows of one page at the most
+
+
+class QuestionError(Exception):
+    """A question that has no answer: its text goes to whoever asked."""
+
+    def __init__(self, ename: str, evalue: str) -> None:
+        super().__init__(evalue)
+        self.ename, self.evalue = ename, evalue
+
+
+class QueryDesk:
+    """All of wire.messages.Query."""
+
+    def __init__(self, book: Book, delivery: Delivery) -> None:
+        self.book, self.delivery = book, delivery
+        self._verbs: dict[str, Callable[[Session, dict[str, Any]], Any]] = {
+            "queue_status": self._queue_status,
+            "result_status": self._result_status,
+            "get_result": self._get_result,
+            "history": self._history,
+            "engines": self._engines,
+            "status": self._status,
+            "page": self._page,
+            "task": self._task,
+            "why": self._why,
+            "output": self._output,
+            "purge": self._purge,
+        }
+
+    def answer(self, session: Session, query: Query) -> None:
+        """Answer one question."""
+        verb = self._verbs.get(query.what)
+        if verb is None:
+            error = ErrorText("ValueError", f"the hub knows no query {query.what!r}", "")
+            self.book.out.client(session, Reply(query.request, None, error))
+            return
+        try:
+            body = verb(session, query.arguments)
+        except QuestionError as error:
+            text = ErrorText(error.ename, error.evalue, "")
+            self.book.out.client(session, Reply(query.request, None, text))
+        except (KeyError, TypeError, ValueError) as error:
+            text = ErrorText(type(error).__name__, f"the arguments of {query.what} do not fit: {error}", "")
+            self.book.out.client(session, Reply(query.request, None, text))
+        else:
+            self.book.out.client(session, Reply(query.request, body))
+
+    # Queues and engines --------------------------------------------------------------------------------------------
+
+    def _queue_status(self, session: Session, arguments: dict[str, Any]) -> Any:
+        book = self.book
+        ids = book.registry.ids() if arguments.get("targets") is None else list(arguments["targets"])
+        verbose = bool(arguments.get("verbose"))
+        engines: dict[int, list[Any]] = {}
+        for id in ids:
+            seat = book.scheduler.seats.get(id)
+            record = book.registry.engines.get(id)
+            if seat is None or record is None:
+                continue
+            direct = [task.id for task in seat.direct if task.state is State.QUEUED]
+            direct += [task.id for task in seat.held.values() if not task.batch.work.balanced]
+            balanced = [task.id for task in seat.held.values() if task.batch.work.balanced]
+            if verbose:
+                ended = book.history.query("SELECT id FROM tasks WHERE engine=? ORDER BY completed", (id,))
+                rows = [TaskId(row[0]) for row in ended]
+                engines[id] = [book.ranges(direct), book.ranges(rows), book.ranges(balanced)]
+            else:
+                engines[id] = [len(direct), record.done + record.errors, len(balanced)]
+        if not verbose:
+            return {"engines": engines, "unassigned": len(book.scheduler.lanes) + book.scheduler.waiting}
+        waiting = [
+            task.id for task in book.scheduler.open_tasks() if task.state is State.QUEUED and task.batch.work.balanced
+        ]
+        return {"engines": engines, "unassigned": book.ranges(waiting)}
+
+    def _engines(self, session: Session, arguments: dict[str, Any]) -> Any:
+        return [self.book.feed.engine_row(engine) for engine in self.book.registry.engines.values()]
+
+    def _status(self, session: Session, arguments: dict[str, Any]) -> Any:
+        book = self.book
+        counters = book.feed.counters()
+        states = [book.feed.engine_row(engine).state for engine in book.registry.living()]
+        return {
+            "pid": os.getpid(),
+            "since": book.started,
+            "boots": book.boots,
+            "durability": book.config.durability,
+            "engines": states,
+            "expected": book.registry.expected,
+            "clients": sum(1 for other in book.registry.sessions.values() if other.peer is not None),
+            "counters": counters,
+            "supervisors": sum(1 for supervisor in book.registry.supervisors.values() if supervisor.peer is not None),
+            "storage_error": book.storage_error,
+            "limits": book.limits(),
+        }
+
+    # Results -------------------------------------------------------------------------------------------------------
+
+    def _sorted_out(self, ranges: list[IdRange]) -> tuple[list[TaskId], list[TaskId], list[IdRange]]:
+        """Open tasks, tasks that have ended (or are forgotten), and what nobody knows."""
+        book = self.book
+        ids, unknown = book.task_ids([(hex, first, count) for hex, first, count in ranges])
+        pending: list[TaskId] = []
+        ended: list[TaskId] = []
+        for id in ids:
+            if id in book.scheduler.tasks:
+                pending.append(id)
+            elif counter_of(id) < book.registry.sessions[session_of(id)].next:
+                ended.append(id)
+            else:
+                unknown += book.ranges([id])
+        return pending, ended, unknown
+
+    def _result_status(self, session: Session, arguments: dict[str, Any]) -> Any:
+        pending, ended, unknown = self._sorted_out(arguments["tasks"])
+        return {"pending": self.book.ranges(pending), "completed": self.book.ranges(ended), "unknown": unknown}
+
+    def _get_result(self, session: Session, arguments: dict[str, Any]) -> Any:
+        book = self.book
+        pending, ended, unknown = self._sorted_out(arguments["tasks"])
+        for id in pending:
+            self.delivery.subscribe(session, id)
+        rows = book.history.tasks(list(ended))
+        expired = [id for id in ended if id not in rows]
+        for id in ended:
+            if id in rows:
+                self.delivery.want(session, book.registry.sessions[session_of(id)].hex, counter_of(id))
+        return {
+            "unknown": unknown,
+            "expired": book.ranges(expired),
+            "works": self._works([*pending, *(id for id in ended if id in rows)]),
+        }
+
+    def _works(self, ids: list[TaskId]) -> list[dict[str, Any]]:
+        """What their submissions said, for each batch that these tasks belong to."""
+        works: dict[int, dict[str, Any]] = {}
+        done: set[int] = set()
+        for id in sorted(ids):
+            if id in done:
+                continue
+            task = self.book.scheduler.tasks.get(id)
+            if task is not None:
+                first, count, work = task.batch.first, task.batch.count, task.batch.work
+            else:
+                row = self.book.history.batch_row(id)
+                if row is None:
+                    continue
+                first, count, work = TaskId(row[0]), row[1], row[3]
+            done.update(range(first, first + count))
+            works[first] = {
+                "session": self.book.registry.sessions[session_of(first)].hex,
+                "first": counter_of(first),
+                "count": count,
+                "work": work,
+            }
+        return list(works.values())
+
+    def _history(self, session: Session, arguments: dict[str, Any]) -> Any:
+        limit = arguments.get("limit")
+        rows = self.book.history.query(
+            "SELECT first, count FROM batches ORDER BY received DESC, first DESC LIMIT ?",
+            (-1 if limit is None else limit,),
+        )
+        found: list[IdRange] = []
+        left = limit
+        for first, count in rows:
+            take = count if left is None else min(count, left)
+            found.append((self.book.registry.sessions[session_of(first)].hex, counter_of(first) + count - take, take))
+            if left is not None:
+                left -= take
+                if left <= 0:
+                    break
+        return found[::-1]
+
+    # Pages of the past ---------------------------------------------------------------------------------------------
+
+    def _page(self, session: Session, arguments: dict[str, Any]) -> Any:
+        """Ended tasks, newest first, that were received at or before `before` (seconds since the epoch; None: now)."""
+        before = arguments.get("before")
+        limit = min(int(arguments.get("limit") or PAGE), PAGE)
+        offset = max(0, int(arguments.get("offset") or 0))
+        rows = self.book.history.query(
+            "SELECT t.id, t.batch, t.state, t.engine, t.attempt, t.started, t.completed, t.received, b.name, b.label,"
+            " b.submitted, t.bundle FROM tasks t JOIN batches b ON b.first = t.batch WHERE t.received <= ?"
+            " ORDER BY t.bundle DESC, t.id DESC LIMIT ? OFFSET ?",
+            (1e18 if before is None else before, limit, offset),
+        )
+        errors = self._errors([row for row in rows if row[2] != State.DONE])
+        return [self._page_row(row, errors.get(row[0], ("", ""))) for row in rows]
+
+    def _page_row(self, row: tuple[Any, ...], error: tuple[str, str]) -> TaskRow:
+        id, batch, state, engine, attempt, started, completed, received, name, label, submitted, _ = row
+        return TaskRow(
+            id,
+            state,
+            engine,
+            name,
+            label,
+            batch,
+            submitted,
+            started,
+            completed,
+            received,
+            attempt,
+            0,
+            None,
+            error[0],
+            error[1],
+        )
+
+    def _errors(self, rows: list[tuple[Any, ...]]) -> dict[int, tuple[str, str]]:
+        found: dict[int, tuple[str, str]] = {}
+        for bundle in {row[11] for row in rows}:
+            for ran in self.book.history.bundle(bundle):
+                if ran.extras is not None and ran.extras.error is not None:
+                    found[ran.task] = (ran.extras.error.ename, ran.extras.error.evalue[:200])
+        return found
+
+    def _one(self, arguments: dict[str, Any]) -> TaskId:
+        ids, _ = self.book.task_ids([tuple(arguments["task"])])
+        if not ids:
+            raise QuestionError("KeyError", "the hub knows no such task")
+        return ids[0]
+
+    def _task(self, session: Session, arguments: dict[str, Any]) -> Any:
+        """Everything about one task but its buffers: for the inspector."""
+        id = self._one(arguments)
+        book = self.book
+        task = book.scheduler.tasks.get(id)
+        if task is not None:
+            work: Work = task.batch.work
+            body: dict[str, Any] = {"state": int(task.state), "engine": task.engine, "attempt": task.attempt}
+            body["started"] = task.started
+            body["why"] = book.scheduler.why(id)
+        else:
+            row = book.history.tasks([id]).get(id)
+            batch = book.history.batch_row(id)
+            if row is None or batch is None:
+                raise QuestionError("ResultExpired", "the hub has forgotten this task")
+            work = batch[3]
+            body = {"state": row[2], "engine": row[3], "attempt": row[4], "started": row[5], "completed": row[6]}
+            body["received"] = row[7]
+            ran = next((ran for ran in book.history.bundle(row[8]) if ran.task == id), None)
+            if ran is not None:
+                body["result_size"] = len(ran.body) + sum(size for _, size in ran.blobs)
+                body["extras"] = ran.extras
+        body["work"] = work
+        body["attempts"] = book.history.attempts_of(id)
+        return body
+
+    def _why(self, session: Session, arguments: dict[str, Any]) -> Any:
+        return self.book.scheduler.why(self._one(arguments))
+
+    def _output(self, session: Session, arguments: dict[str, Any]) -> Any:
+        """What the newest `limit` tasks that printed anything left, oldest first, as Chunks."""
+        limit = min(int(arguments.get("limit") or 200), PAGE)
+        chunks: list[Chunk] = []
+        for id, _, _ in self.book.history.query("SELECT id, at, 0 FROM bundles ORDER BY id DESC LIMIT 500"):
+            for ran in reversed(self.book.history.bundle(id)):
+                if ran.extras is None:
+                    continue
+                row = self.book.history.tasks([ran.task]).get(ran.task)
+                engine = row[3] if row is not None and row[3] is not None else -1
+                for stream, text in (("stdout", ran.extras.stdout), ("stderr", ran.extras.stderr)):
+                    if text:
+                        chunks.append(Chunk(engine, ran.task, stream, text, ran.completed, 0))
+            if len(chunks) >= limit:
+                break
+        return chunks[:limit][::-1]
+
+    # Forgetting ----------------------------------------------------------------------------------------------------
+
+    def _purge(self, session: Session, arguments: dict[str, Any]) -> Any:
+        """Forget ended tasks: by id, by engine, or all. Whole submissions at a time leave files and rows."""
+        book = self.book
+        history = book.history
+        if arguments.get("all"):
+            chosen = [(first, count) for first, count in history.oldest_ended(-1)]
+            ids = [id for first, count in chosen for id in range(first, first + count)]
+        elif arguments.get("targets") is not None:
+            marks = ",".join("?" * len(arguments["targets"]))
+            ids = [
+                row[0]
+                for row in history.query(f"SELECT id FROM tasks WHERE engine IN ({marks})", arguments["targets"])
+            ]
+        else:
+            pending, ended, unknown = self._sorted_out(arguments["tasks"])
+            if pending:
+                name = book.ranges(pending[:1])[0]
+                raise QuestionError(
+                    "IndexError", f"{name[0]}-{name[1]} is pending: abort it, or wait, before purging"
+                )
+            if unknown:
+                raise QuestionError("KeyError", f"no such task: {unknown[0][0]}-{unknown[0][1]}")
+            ids = list(ended)
+
+        def forget(_: object) -> None:
+            names = history.forget_tasks(ids)
+            if names:
+                book.blobs.unlink(names)
+
+        book.journal.others.append(forget)
+        book.rows = max(0, book.rows - len(ids))
+        return {"purged": len(ids)}
