@@ -83,7 +83,9 @@ class Registry:
         for key in action.keys:
             holder = self._keys.setdefault((action.where, key), action.id)
             if holder != action.id:
-                raise ValueError(f"key {key!r} in {action.where} belongs to {holder!r}, so {action.id!r} cannot have it")
+                raise ValueError(
+                    f"key {key!r} in {action.where} belongs to {holder!r}, so {action.id!r} cannot have it"
+                )
         self._actions[action.id] = action
 
     def add(self, action: Action, run: Run) -> None:

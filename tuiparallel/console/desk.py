@@ -56,6 +56,9 @@ class Desk:
     open: Callable[[str], None] = lambda pane: None  # goes to a pane by name
     inspect: Callable[[str, Key], None] = lambda kind, key: None  # opens the inspector on an id
     marked_engines: Callable[[], tuple[int, ...]] = lambda: ()
+    typed: Callable[[str, str], None] = lambda mode, text: None  # the prompt's text is another
+    closed: Callable[[str, str | None], None] = lambda mode, text: None  # the prompt was left
+    answer: Callable[[str], bool] = lambda key: False  # whether a question in the footer takes this key
     retitle: Callable[[], None] = lambda: None  # a pane's title has changed
 
 

@@ -9,7 +9,7 @@ def duration(seconds: float | None) -> str:
     """A duration in at most six cells: 3ms, 10.1s, 42s, 4m02s, 3h05m, 2d04h. None is '?'."""
     if seconds is None:
         return "?"
-    if seconds < 0:
+    if seconds <= 0:
         return "0ms"
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f}us"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tuiparallel.wire.states import EngineState, State
+from tuiparallel.monitor.rows import Phase
+from tuiparallel.wire.states import EngineState
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,8 @@ class Glyphs:
     heights: str  # blank, then ascending eighths
     lefts: str  # blank, then one to seven eighths from the left, then full
     engines: dict[EngineState, str]
-    tasks: dict[str, str]
+    tasks: dict[Phase, str]
 
-
-TASK_LOOKS = ("queued", "waiting", "held", "running", "done", "error", "lost", "aborted", "expired")
-"""The states of a task as people see them: `assigned` is held until it starts, `queued` may wait on a dependency."""
 
 ENGINE_LETTERS: dict[EngineState, str] = {
     EngineState.STARTING: "s",
@@ -67,8 +65,8 @@ UNICODE = Glyphs(
         EngineState.LIMBO: "?", EngineState.LEAVING: "◇", EngineState.RESTARTING: "↻", EngineState.DEAD: "†",
     },
     tasks={
-        "queued": "·", "waiting": "¦", "held": "▹", "running": "▸", "done": "✓", "error": "✗", "lost": "†",
-        "aborted": "⊘", "expired": "∅",
+        Phase.QUEUED: "·", Phase.WAITING: "¦", Phase.HELD: "▹", Phase.RUNNING: "▸", Phase.DONE: "✓", Phase.ERROR: "✗", Phase.LOST: "†",
+        Phase.ABORTED: "⊘", Phase.EXPIRED: "∅",
     },
 )  # fmt: skip
 
@@ -82,8 +80,8 @@ ASCII = Glyphs(
         EngineState.LIMBO: "?", EngineState.LEAVING: "<", EngineState.RESTARTING: "@", EngineState.DEAD: "x",
     },
     tasks={
-        "queued": ".", "waiting": ":", "held": ")", "running": ">", "done": "v", "error": "!", "lost": "x",
-        "aborted": "/", "expired": "0",
+        Phase.QUEUED: ".", Phase.WAITING: ":", Phase.HELD: ")", Phase.RUNNING: ">", Phase.DONE: "v", Phase.ERROR: "!", Phase.LOST: "x",
+        Phase.ABORTED: "/", Phase.EXPIRED: "0",
     },
 )  # fmt: skip
 
@@ -98,25 +96,6 @@ _PLAIN = str.maketrans({
 def plain(text: str) -> str:
     """Our own sentences in ASCII, cell for cell; what is foreign and not in the table becomes '?'."""
     return text.translate(_PLAIN).encode("ascii", "replace").decode()
-
-
-def task_look(state: int, *, running: bool, waiting: bool) -> str:
-    """The word of TASK_LOOKS for a task: `assigned` is split in held and running, `queued` in queued and waiting."""
-    match State(state):
-        case State.QUEUED:
-            return "waiting" if waiting else "queued"
-        case State.ASSIGNED:
-            return "running" if running else "held"
-        case State.DONE:
-            return "done"
-        case State.ERROR:
-            return "error"
-        case State.LOST:
-            return "lost"
-        case State.ABORTED:
-            return "aborted"
-        case State.EXPIRED:
-            return "expired"
 
 
 def meter(glyphs: Glyphs, fraction: float, width: int) -> str:

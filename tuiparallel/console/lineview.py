@@ -33,6 +33,7 @@ class LineView(Widget, can_focus=True):
     pulls: ClassVar[int] = 5  # a second, at most
     kind: ClassVar[str] = ""  # what an id of a row names
     newest_first: ClassVar[bool] = False
+    keeps_cursor: ClassVar[bool] = False  # whether the cursor is drawn also while another pane has the keyboard
 
     class Moved(Message):
         """The cursor is on another row."""
@@ -45,7 +46,7 @@ class LineView(Widget, can_focus=True):
         """A row was opened with the mouse."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(id=self.pane)
+        super().__init__(id=self.pane, classes="pane")
         self.desk = desk
         self.cursor: Key | None = None
         self.top = 0
@@ -60,6 +61,7 @@ class LineView(Widget, can_focus=True):
         self._at = 0  # the row the cursor was on when it was last found
         self._strips: dict[Hashable, Strip] = {}
         self._looks: list[Hashable] = []
+        self._stamps: dict[Key, Hashable] = {}
         self._paint: Paint | None = None
 
     # What a subclass says ---------------------------------------------------------------------------------------
@@ -84,8 +86,12 @@ class LineView(Widget, can_focus=True):
         return key if isinstance(key, int) and 0 <= key < self.count() else None
 
     def stamp(self, index: int) -> Hashable:
-        """The version of a row: the same stamp, the same cells."""
-        return None
+        """The version of a row: the same stamp, the same cells. Where nothing is cheaper, the cells themselves."""
+        key = self.key_at(index)
+        stamp = self._stamps.get(key)
+        if stamp is None:
+            stamp = self._stamps[key] = tuple(self.cells(index, self.size.width - 2))
+        return stamp
 
     def cells(self, index: int, width: int) -> Cells:
         """A row without its two leading cells, which are the cursor's and the mark's."""
@@ -93,6 +99,10 @@ class LineView(Widget, can_focus=True):
 
     def heading(self, width: int) -> Cells | None:
         """The line above the rows."""
+        return None
+
+    def footing(self, width: int) -> Cells | None:
+        """The line below the rows."""
         return None
 
     def sentence(self) -> Cells:
@@ -133,6 +143,7 @@ class LineView(Widget, can_focus=True):
             version = self.version()
             if version == self.drawn and not force:
                 return
+            self._stamps.clear()
             self.pull()
             self.drawn = version
             self.failure = ""
@@ -180,14 +191,18 @@ class LineView(Widget, can_focus=True):
         return 0 if self.heading(self.size.width) is None or self.size.height < 3 else 1
 
     @property
+    def foot_lines(self) -> int:
+        return 0 if self.size.height < 4 or self.footing(self.size.width) is None else 1
+
+    @property
     def shows_sentence(self) -> bool:
         """The last line is a sentence: while the pane has the focus, or when it is the only one."""
-        return self.size.height >= 6 and self.has_focus and bool(self.sentence())
+        return self.size.height >= 6 and self.has_focus
 
     @property
     def room(self) -> int:
         """How many rows fit."""
-        return max(0, self.size.height - self.head_lines - (1 if self.shows_sentence else 0))
+        return max(0, self.size.height - self.head_lines - self.foot_lines - (1 if self.shows_sentence else 0))
 
     def repaint(self) -> None:
         """Draws the lines that look different from what is on screen."""
@@ -217,9 +232,11 @@ class LineView(Widget, can_focus=True):
                 return ("head", tuple(self.heading(self.size.width) or ()))
             if self.shows_sentence and y == self.size.height - 1:
                 return ("sentence", tuple(self.sentence()))
+            if y >= head + self.room:
+                return ("foot", tuple(self.footing(self.size.width) or ()))
             index = self.top + y - head
             if not self.count():
-                return ("empty", tuple(self.empty()))
+                return ("empty", y, tuple(self.empty()))
             if index >= self.count():
                 return None
             return self._row_look(index, y)
@@ -243,9 +260,8 @@ class LineView(Widget, can_focus=True):
                 strip = self._line([(" this pane failed: ", "bold failure"), (self.failure, "failure")])
             if len(self._strips) >= MAX_STRIPS:
                 self._strips.clear()
-            if look is not None and look != ("empty",):
-                if not (isinstance(look, tuple) and look[0] in ("empty", "failure")):
-                    self._strips[look] = strip
+            if isinstance(look, tuple) and look[0] != "failure":
+                self._strips[look] = strip
         return strip
 
     def _line(self, cells: Cells) -> Strip:
@@ -261,6 +277,8 @@ class LineView(Widget, can_focus=True):
             return self._line(self.heading(width) or [])
         if self.shows_sentence and y == self.size.height - 1:
             return self._line([(" ", ""), *((text, style or "dim") for text, style in self.sentence())])
+        if y >= head + self.room:
+            return self._line(self.footing(width) or [])
         if not self.count():
             lines = self.empty()
             line = y - head - 1
@@ -278,7 +296,8 @@ class LineView(Widget, can_focus=True):
         thumb = self._thumb(y)
         width = self.size.width - 1
         behind = " on cursor" if here and self.has_focus else " on marked" if marked else ""
-        line: Cells = [(glyphs.cursor if here else glyphs.mark if marked else " ", "strong" if here else "key")]
+        points = here and (self.has_focus or self.keeps_cursor)
+        line: Cells = [(glyphs.cursor if points else glyphs.mark if marked else " ", "strong" if points else "key")]
         line += self.cells(index, width - 1)
         if behind:
             line = [(text, style if " on " in f" {style}" else style + behind) for text, style in line]

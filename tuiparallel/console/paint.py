@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rich.cells import cell_len, set_cell_size
+from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -13,7 +14,9 @@ from textual.strip import Strip
 from tuiparallel.console.glyphs import Glyphs, plain
 
 Cells = list[tuple[str, str]]
-"""A line to be drawn: pieces of text, each with the name of its style ('strong', 'bold failure', 'fn-1 on fn-2')."""
+"""A line to be drawn: pieces of text, each with the name of its style ('strong', 'bold failure', 'fn-1 on fn-2').
+
+What engines print has colours of its own: '=12' is one of the terminal's 256, '=#ff8800' any other."""
 
 _ATTRIBUTES = frozenset({"bold", "italic", "underline", "reverse", "strike"})
 
@@ -44,12 +47,12 @@ class Paint:
             elif word in _ATTRIBUTES:
                 attributes[word] = True
             elif behind:
-                background = self._variables[word]
+                background = word[1:] if word.startswith("=") else self._variables[word]
             else:
-                colour = self._variables[word]
+                colour = word[1:] if word.startswith("=") else self._variables[word]
         return Style(
-            color=Color.parse(colour).rich_color if colour else None,
-            bgcolor=Color.parse(background).rich_color if background else None,
+            color=_colour(colour) if colour else None,
+            bgcolor=_colour(background) if background else None,
             **attributes,  # type: ignore[arg-type]
         )
 
@@ -76,6 +79,10 @@ class Paint:
         if left > 0:
             segments.append(Segment(" " * left, base))
         return Strip(segments, width)
+
+
+def _colour(text: str) -> RichColor:
+    return RichColor.from_ansi(int(text)) if text.isdecimal() else Color.parse(text).rich_color
 
 
 def width_of(cells: Iterable[tuple[str, str]]) -> int:

@@ -1,0 +1,168 @@
+"""Asks on the ladder, then does: one question at a time, each deed one call, each outcome one line in Events."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from tuiparallel.console.deeds import Deed, Nothing, deed_for
+from tuiparallel.console.ladder import Answer, Question
+from tuiparallel.console.screens.confirm import ConfirmScreen
+from tuiparallel.console.views.inspector import Subject
+
+if TYPE_CHECKING:
+    from tuiparallel.client import Client
+    from tuiparallel.console.app import TuiparApp
+    from tuiparallel.console.screens.main import MainScreen
+
+REMOTE_TIMEOUT = 2.0  # seconds an engine has to answer a question
+
+
+class Acting:
+    """What changes the cluster goes through here."""
+
+    def __init__(self, app: TuiparApp, main: MainScreen) -> None:
+        self.app = app
+        self.main = main
+        self.question: Question | None = None
+
+    def ask(self, id: str, number: int = 1) -> None:
+        """Opens the question of an action, about what is chosen now."""
+        desk = self.main.desk
+        here = self.main.here()
+        tasks = self.main.errors.tasks_of(here.ids) if here.kind == "failure" else []
+        try:
+            deed = deed_for(desk.registry[id], here, desk, tasks, number)
+        except Nothing as nothing:
+            desk.say(f"{desk.registry[id].title}: {nothing}", "warning")
+            return
+        self.open(deed)
+
+    def open(self, deed: Deed) -> None:
+        """Asks for a deed at its level."""
+        if deed.level == 1:
+            self.question = question = Question(deed)
+            self.main.footer.question = question.text
+            self.main.footer.update()
+            self.main.call_after_refresh(self._painted, question)
+            return
+        cluster = self.app.store.header(self.app.clock.time()).cluster
+
+        def answered(answer: tuple[bool, bool] | None) -> None:
+            if answer is not None and answer[0]:
+                self.do(deed, answer[1])
+            else:
+                self.app.say(f"not done: {deed.question}")
+
+        self.app.push_screen(ConfirmScreen(deed, cluster, self.app.clock), answered)
+
+    def _painted(self, question: Question) -> None:
+        question.painted = self.app.clock.monotonic()
+
+    def press(self, key: str) -> bool:
+        """Gives a key to the open question; False when there is none."""
+        question = self.question
+        if question is None:
+            return False
+        match question.press(key, self.app.clock.monotonic()):
+            case Answer.IGNORED:
+                return True
+            case Answer.YES:
+                self._close()
+                self.do(question.deed, False)
+            case Answer.NO:
+                self._close()
+                self.app.say(f"not done: {question.deed.question}")
+        return True
+
+    def _close(self) -> None:
+        self.question = None
+        self.main.footer.question = ""
+        self.main.footer.update()
+
+    def do(self, deed: Deed, extra: bool) -> None:
+        """Sends it. What becomes of it is said, and stands in Events with its Python line."""
+        client = self.app.client
+        if client is None or self.app.options.readonly:
+            self.app.say("this console is read-only; nothing was sent", "error")
+            return
+        work = deed.extra_work if extra and deed.extra_work is not None else deed.work
+        python = deed.python[:-1] + ", running=True)" if extra and deed.extra_work is not None else deed.python
+        view = self.main.view
+        if view is not None:
+            view.clear_marks()
+
+        def done(reply: Any) -> None:
+            self._log(deed.action.id, deed.outcome(reply), python, "information")
+            if deed.action.id == "shutdown":
+                self.app.exit(deed.outcome(reply))
+
+        def failed(error: BaseException) -> None:
+            self._log(deed.action.id, f"{deed.question} failed: {error}", python, "error")
+
+        self.app.calls.call(lambda: work(client), done, failed)
+
+    def _log(self, kind: str, text: str, python: str, severity: str) -> None:
+        self.app.store.note(kind, text, self.app.clock.time(), python=python)
+        self.app.say(text, severity)
+
+    # Questions to one engine ------------------------------------------------------------------------------------
+
+    def where(self) -> None:
+        """Asks the engine here for the stack of what it runs, and for its names; the inspector shows them."""
+        here = self.main.here()
+        store = self.app.store
+        key = here.ids[0] if here.ids else None
+        if not isinstance(key, int):
+            return
+        if here.kind == "task":
+            task = store.task(key)
+            engine = task.engine if task is not None else None
+            if task is None or engine is None or not task.open:
+                self.app.say("this task is on no engine now; d works on a running one", "warning")
+                return
+        else:
+            engine = key
+        self.main.inspect(here.kind, key)
+        subject = Subject(here.kind, key)
+        for part in ("stack", "names") if here.kind == "engine" else ("stack",):
+            self._ask(subject, engine, part)
+
+    def _ask(self, subject: Subject, engine: int, part: str) -> None:
+        client = self.app.client
+        if client is None:
+            self.main.inspector.answer(subject, part, ["this console has no client"])
+            return
+
+        def come(body: Any) -> None:
+            self.main.inspector.answer(subject, part, remote_lines(part, body))
+
+        def failed(error: BaseException) -> None:
+            self.main.inspector.answer(subject, part, [f"engine {engine} does not answer: {error}"])
+
+        self.main.inspector.answer(subject, part, ["asking …"])
+        self.app.calls.ask(f"{part}:{engine}", lambda: ask_engine(client, engine, part), come, failed)
+
+
+def ask_engine(client: Client, engine: int, part: str) -> Any:
+    """Asks one engine's I/O thread; it answers while user code runs."""
+    return client.ask_engine(engine, part, timeout=REMOTE_TIMEOUT)
+
+
+def remote_lines(part: str, body: Any) -> list[str]:
+    """An engine's answer as lines."""
+    if part == "names" and isinstance(body, list):
+        if not body:
+            return ["no names"]
+        lines = []
+        for entry in body[:200]:
+            name, kind, size = (*entry, "", "", "")[:3]
+            lines.append(f"{name!s:<20.20}  {kind!s:<16.16}  {size!s:>10}")
+        return lines
+    text = body if isinstance(body, str) else str(body)
+    return text.rstrip().splitlines() or ["it runs no Python now"]
+
+
+def pager_command() -> str:
+    """The user's pager."""
+    return os.environ.get("PAGER") or "less"

@@ -1,0 +1,103 @@
+"""The dialog for what costs: what, how many, whose, five names, the Python line; the focus is on Cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Button, Checkbox, Input, Static
+
+from tuiparallel.console.deeds import Deed
+from tuiparallel.console.desk import Clock
+from tuiparallel.console.ladder import DEAF
+
+
+class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
+    """Returns (do it, with the extra). At level 3 the cluster's name must be typed."""
+
+    def __init__(self, deed: Deed, cluster: str, clock: Clock) -> None:
+        super().__init__()
+        self.deed = deed
+        self.cluster = cluster
+        self.clock = clock
+        self.painted: float | None = None
+
+    def compose(self) -> ComposeResult:
+        deed = self.deed
+        with Vertical(classes="dialog", id="question"):
+            yield Static(f"{deed.question[:1].upper()}{deed.question[1:]}?", classes="title", markup=False)
+            for fact in deed.facts:
+                yield Static(fact, classes="fact", markup=False)
+            for example in deed.examples:
+                yield Static(f"  {example}", classes="example", markup=False)
+            yield Static(deed.python, classes="python", markup=False)
+            if deed.extra:
+                yield Checkbox(deed.extra, id="extra")
+            if deed.level >= 3:
+                yield Static(f"Type the cluster's name, {self.cluster}, to go on", classes="ask", markup=False)
+                yield Input(id="name", placeholder=self.cluster)
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel", id="cancel")
+                yield Button(deed.action.title.split()[0], id="do", classes="-danger", disabled=deed.level >= 3)
+
+    def on_mount(self) -> None:
+        self.query_one("#cancel", Button).focus()
+        self.call_after_refresh(self._painted)
+
+    def _painted(self) -> None:
+        self.painted = self.clock.monotonic()
+
+    @property
+    def deaf(self) -> bool:
+        """Whether a key pressed now was pressed before anyone could have read the question."""
+        return self.painted is None or self.clock.monotonic() - self.painted < DEAF
+
+    def _order(self) -> Iterable[Widget]:
+        for selector in ("#cancel", "#do", "#extra", "#name"):
+            for widget in self.query(selector):
+                if not widget.disabled:
+                    yield widget
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and self.deaf:
+            event.stop()
+            return
+        await super().on_event(event)
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape":
+            event.stop()
+            self.dismiss((False, False))
+        elif event.key in ("tab", "right", "down", "shift+tab", "left", "up"):
+            event.stop()
+            places = list(self._order())
+            here = places.index(self.focused) if self.focused in places else 0
+            step = 1 if event.key in ("tab", "right", "down") else -1
+            places[(here + step) % len(places)].focus()
+
+    @on(Input.Changed, "#name")
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one("#do", Button).disabled = event.value != self.cluster
+
+    @on(Input.Submitted, "#name")
+    def _entered(self, event: Input.Submitted) -> None:
+        if event.value == self.cluster:
+            self._done()
+
+    @on(Button.Pressed, "#cancel")
+    def _cancel(self) -> None:
+        self.dismiss((False, False))
+
+    @on(Button.Pressed, "#do")
+    def _do(self) -> None:
+        self._done()
+
+    def _done(self) -> None:
+        if self.deaf or (self.deed.level >= 3 and self.query_one("#name", Input).value != self.cluster):
+            return
+        extra = bool(self.deed.extra) and self.query_one("#extra", Checkbox).value
+        self.dismiss((True, extra))

@@ -1,0 +1,138 @@
+"""The last lines: keys of this place from the registry, a question of level 1, messages above, the stack's view bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuiparallel.console.actions import Here
+from tuiparallel.console.catalogue import PANES
+from tuiparallel.console.desk import Desk
+from tuiparallel.console.keys import Pending, shown
+from tuiparallel.console.paint import Cells, spread, width_of
+from tuiparallel.console.views.line import OneLine, place
+
+MOST_KEYS = 7
+MESSAGE_SECONDS = 6.0
+SHORT_NAMES = {"timeline": "time", "functions": "funcs", "repl": "repl"}
+FOOTER = ("help", "command", "filter", "repl.focus", "abort", "interrupt", "leave")
+RIGHT = ("palette", "mouse")
+
+
+class Footer(OneLine):
+    """At most seven keys, disabled ones dim; a pending key shows what may follow; a question takes the line."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "footer")
+        self.here = Here()
+        self.pending: Pending | None = None
+        self.question = ""
+        self.mouse = True
+
+    def line(self, width: int) -> Cells:
+        return self._made(width)[0]
+
+    def links(self, width: int) -> list[tuple[int, int, str]]:
+        return self._made(width)[1]
+
+    def _made(self, width: int) -> tuple[Cells, list[tuple[int, int, str]]]:
+        if self.question:
+            return [(f" {self.question} ", "bold strong on question"), ("  y/N", "bold key")], []
+        if self.pending is not None:
+            return self._pending(self.pending)
+        pieces: list[tuple[Cells, str]] = []
+        for id in FOOTER:
+            action = self.desk.registry[id]
+            off = action.why_disabled(self.here) is not None
+            text = f" {action.footer}"
+            pieces.append(([(shown(action.keys[0]), "rule" if off else "key"), (text, "rule" if off else "dim")], id))
+        if self.here.pane == "repl":
+            return self._typing(width)
+        left, links = place(pieces, 3)
+        right: Cells = [("^P", "key"), (" palette   ", "dim"), ("%", "key"),
+                        (f" mouse {'on' if self.mouse else 'off'}", "dim"), (" ", "")]  # fmt: skip
+        if width_of(left) + width_of(right) <= width:
+            return spread(left, right, width), links
+        left, links = place(pieces, 2)
+        return left, links
+
+    def _typing(self, width: int) -> tuple[Cells, list[tuple[int, int, str]]]:
+        pieces: list[tuple[Cells, str]] = []
+        for action in self.desk.registry.at("repl"):
+            if action.footer:
+                pieces.append(([(shown(action.keys[0]), "key"), (f" {action.footer}", "dim")], action.id))
+        if not pieces:
+            pieces = [([("esc", "key"), (" leave", "dim")], "")]
+        return place(pieces[: MOST_KEYS + 2], 3 if width >= 100 else 2)
+
+    def _pending(self, pending: Pending) -> tuple[Cells, list[tuple[int, int, str]]]:
+        pieces: list[tuple[Cells, str]] = []
+        for action in self.desk.registry.at(pending.place):
+            off = action.why_disabled(self.here) is not None
+            cells: Cells = [(shown(action.keys[0]), "rule" if off else "key"),
+                            (f" {action.title.lower()}", "rule" if off else "dim")]  # fmt: skip
+            pieces.append((cells, action.id))
+        line, links = place([([(f"{shown(pending.prefix)} …", "bold key")], ""), *pieces], 2)
+        return line, links
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message and until when (monotonic seconds) it stands."""
+
+    text: str
+    severity: str
+    until: float
+
+
+class Message(OneLine):
+    """The newest message, for six seconds; hidden when there is none."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "message")
+        self.said: Said | None = None
+
+    def say(self, text: str, severity: str) -> None:
+        """Shows a message."""
+        self.said = Said(text, severity, self.desk.clock.monotonic() + MESSAGE_SECONDS)
+        self.display = True
+        self.update()
+
+    def tick(self) -> None:
+        """Takes the message away when its time is over."""
+        if self.said is not None and self.desk.clock.monotonic() >= self.said.until:
+            self.said = None
+            self.display = False
+
+    def line(self, width: int) -> Cells:
+        if self.said is None:
+            return []
+        style = {"error": "failure", "warning": "warn"}.get(self.said.severity, "key")
+        return [(f" {self.desk.glyphs.bar} ", style), (self.said.text, "strong")]
+
+
+class ViewBar(OneLine):
+    """The panes by number, where only one is on screen."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "viewbar")
+        self.current = "engines"
+
+    def line(self, width: int) -> Cells:
+        return self._made(width)[0]
+
+    def links(self, width: int) -> list[tuple[int, int, str]]:
+        return self._made(width)[1]
+
+    def _made(self, width: int) -> tuple[Cells, list[tuple[int, int, str]]]:
+        pieces: list[tuple[Cells, str]] = []
+        for number, name in enumerate(PANES[:-1]):
+            on = name == self.current
+            label = SHORT_NAMES.get(name, name)
+            cells: Cells = [(str(number), "key"), (f" {label}", "bold title-focus" if on else "dim")]
+            pieces.append((cells, f"pane.{name}"))
+        line, links = place(pieces, 2, 2)
+        if width_of(line) > width + 2:
+            pieces = [([(cells[0][0], "bold title-focus" if PANES[int(cells[0][0])] == self.current else "key")], action)
+                      for cells, action in pieces]  # fmt: skip
+            line, links = place(pieces, 2, 2)
+        return line, links
