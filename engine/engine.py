@@ -7,6 +7,7 @@ itself when it has nothing else to do, so that a lone call has no change of thre
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -83,6 +84,7 @@ class Engine:
         self._waiting = False
         self._leaving: str | None = None
         self._code = 0
+        self._terminated = False
         self._queue = TaskQueue(settings.unkept_bytes)
         self._results: list[Ran] = []
         self._results_bytes = 0
@@ -113,6 +115,7 @@ class Engine:
         forks.watch(self._link.abandon)
         self._capture.install()
         self._interrupts.install()
+        signal.signal(signal.SIGTERM, self._on_terminate)
         self._thread.start()
         mark = self._mark
         run = self._runner.run
@@ -196,6 +199,11 @@ class Engine:
         if part:
             self._link.send(Output(part))
 
+    def _on_terminate(self, signum: int, frame: object) -> None:
+        # No more than this: the main thread may be anywhere, with the mutex held.
+        self._terminated = True
+        self._link.wake()
+
     def _close(self) -> None:
         if self._thread.is_alive():
             self._link.wake()
@@ -215,6 +223,8 @@ class Engine:
             while self._leaving is None:
                 for message in turn(timeout):
                     handle(message)
+                if self._terminated:
+                    self._leave("SIGTERM")
                 timeout = self._look()
         except BaseException as failure:  # an engine that nobody can reach must not stay
             sys.excepthook(type(failure), failure, failure.__traceback__)

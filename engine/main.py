@@ -37,8 +37,6 @@ def main(config_path: str, uuid: str, was: int | None = None, error_file: int | 
 
 def serve(settings: EngineSettings, error_file: int | None = None) -> int:
     """Run an engine in this process's main thread until it is told to leave; returns the exit code."""
-    for name in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(name, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     if settings.work_dir is not None:
         os.chdir(settings.work_dir)

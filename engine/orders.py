@@ -51,6 +51,12 @@ class Gone(Order, frozen=True):
     at: float
 
 
+class Hub(Order, frozen=True):
+    """Template to supervisor: the hub's process."""
+
+    pid: int
+
+
 class Ending(Order, frozen=True):
     """Template to supervisor: the cluster ends; restart nothing."""
 
@@ -58,7 +64,7 @@ class Ending(Order, frozen=True):
 
 
 Up = Fork | Kill | End
-Down = Forked | Gone | Ending
+Down = Forked | Gone | Hub | Ending
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_up = msgspec.msgpack.Decoder(Up).decode

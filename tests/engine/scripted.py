@@ -19,6 +19,8 @@ from tuiparallel.wire.messages import (
     PROTOCOL,
     EngineHello,
     EngineWelcome,
+    Exited,
+    ExitKept,
     Kept,
     Kind,
     Lease,
@@ -29,6 +31,8 @@ from tuiparallel.wire.messages import (
     Returned,
     Run,
     RunBatch,
+    SupervisorHello,
+    SupervisorWelcome,
 )
 from tuiparallel.wire.objects import pack_call, unpack
 
@@ -70,9 +74,11 @@ class ScriptedHub:
         self.heard: list[Message] = []
         self.ran: dict[int, Ran] = {}
         self.copies = 0
-        self.peer: Peer = b""
+        self.peer: Peer = b""  # the engine that has connected last
+        self.ids: dict[str, int] = {}  # engine ids by uuid
+        self.supervisor: Peer = b""
         self.welcome: Callable[[EngineHello], EngineWelcome] = lambda hello: EngineWelcome(
-            PROTOCOL, self.boot, self.config.cluster, 0
+            PROTOCOL, self.boot, self.config.cluster, self.ids.setdefault(hello.uuid, len(self.ids))
         )
         self.store = BlobStore(Path(self.config.blobs))
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -86,6 +92,21 @@ class ScriptedHub:
             {Role.CLIENT: f"ipc://{self.folder}/c.ipc", Role.ENGINE: f"ipc://{self.folder}/e.ipc"},
             heartbeat=(self.config.heartbeat_interval, self.config.heartbeat_timeout),
         )
+
+    def start_cluster(
+        self, *arguments: str, n: int = 2, hub: str = "tests.engine.stand_in"
+    ) -> subprocess.Popen[bytes]:
+        """A template with its children; the hub it starts does nothing, this one answers."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tuiparallel.engine.template", str(self.folder / "start.json"), "--hub", hub]
+            + list(arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        self.until(lambda: len(self.ids) >= n and self.supervisor)
+        return process
 
     def start_engine(self, uuid: str = "e1") -> subprocess.Popen[bytes]:
         """A new engine process, greeted."""
@@ -108,12 +129,19 @@ class ScriptedHub:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
         self.doors.close()
 
     # Talking ----------------------------------------------------------------------------------------------------
 
     def send(self, message: Message) -> None:
         assert self.doors.send(Role.ENGINE, self.peer, message) is Sent.OK
+
+    def tell(self, message: Message) -> None:
+        """To the supervisor."""
+        assert self.doors.send(Role.ENGINE, self.supervisor, message) is Sent.OK
 
     def listen(self, timeout: float = 0.02) -> None:
         self.doors.wait(timeout)
@@ -124,6 +152,12 @@ class ScriptedHub:
                 case EngineHello():
                     self.peer = peer
                     self.send(self.welcome(message))
+                case SupervisorHello():
+                    self.supervisor = peer
+                    welcome = SupervisorWelcome(PROTOCOL, self.boot, self.config.cluster)
+                    assert self.doors.send(Role.ENGINE, peer, welcome) is Sent.OK
+                case Exited(number):
+                    self.tell(ExitKept([number]))
                 case Results(number, ran):
                     numbers.append(number)
                     for one in ran:
