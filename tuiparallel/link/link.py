@@ -129,6 +129,8 @@ class Link:
         self._wakeup.set()
 
     def _put(self, message: Message) -> None:
+        if self._dress is not None:
+            message = self._dress(message)  # once, in the order of sending: a stalled message must not be dressed again
         if self._stalled:
             self._stalled.append(message)
             return
@@ -137,8 +139,6 @@ class Link:
             self._wakeup.set()
 
     def _try(self, message: Message) -> bool:
-        if self._dress is not None:
-            message = self._dress(message)
         try:
             self._socket.send(encode(self._sent, message), zmq.NOBLOCK)
         except zmq.Again:
