@@ -337,9 +337,9 @@ class Template:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                return
+                break
             if found is None:
-                return
+                break
             child = self._children.get(found.si_pid)
             if child is not None and child.role == "engine":
                 _kill(-child.pid, signal.SIGKILL)  # what its tasks have forked, while the number is still its own

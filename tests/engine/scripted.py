@@ -157,7 +157,7 @@ class ScriptedHub:
                     welcome = SupervisorWelcome(PROTOCOL, self.boot, self.config.cluster)
                     assert self.doors.send(Role.ENGINE, peer, welcome) is Sent.OK
                 case Exited(number):
-                    self.tell(ExitKept([number]))
+                    self.doors.send(Role.ENGINE, self.supervisor, ExitKept([number]))
                 case Results(number, ran):
                     numbers.append(number)
                     for one in ran:
