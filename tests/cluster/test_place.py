@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tuiparallel.client.discovery import clusters_directory
 from tuiparallel.cluster.place import (
     SOCKET_PATH_LIMIT,
     blobs_of,
-    clusters_directory,
     directory_of,
     known_names,
     make_directory,

@@ -51,7 +51,6 @@ def _console(call: Call, n: int | None, once: bool, width: int | None, readonly:
 @with_common
 def tuipar(
     call: Call,
-    ctx: typer.Context,
     n: Count = None,
     once: Annotated[bool, typer.Option("--once", help="print one snapshot and leave")] = False,
     width: Width = None,
@@ -64,7 +63,7 @@ def tuipar(
 
         call.out.text(f"tuipar {installed('tuiparallel')}")
         raise typer.Exit(0)
-    if ctx.invoked_subcommand is not None:
+    if call.subcommand is not None:
         return 0
     return _console(call, n, once, width, readonly)
 
@@ -227,13 +226,12 @@ def doctor(call: Call) -> int:
 @with_common
 def engines(
     call: Call,
-    ctx: typer.Context,
     add: Annotated[int | None, typer.Option("-n", metavar="N", help="start N more")] = None,
 ) -> int:
     """Start, end and signal engines. Prints the ids there are afterwards, one a line."""
     from tuiparallel.cli.resizing import add_engines
 
-    if ctx.invoked_subcommand is not None:
+    if call.subcommand is not None:
         return 0
     if add is None:
         raise usage("say what: add N (or -n N), scale N, stop ID..., signal SIG [ID...]")

@@ -12,6 +12,7 @@ from tuiparallel.cli.printer import Printer
 
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
+    from tuiparallel.wire.connection import Connection
 
 
 class Call:
@@ -20,24 +21,30 @@ class Call:
     def __init__(self, cluster: str | None, file: str | None, as_json: bool, quiet: bool) -> None:
         self.named = cluster
         self.file = file
+        self.subcommand: str | None = None  # the verb that follows, for a group of verbs
         self.out = Printer(as_json=as_json, quiet=quiet)
 
-    @property
-    def target(self) -> str | None:
-        """What Client() is given: a path, a name, or None for the only cluster that runs."""
-        return os.path.abspath(self.file) if self.file is not None else self.named
+    def connection(self) -> Connection:
+        """Where the hub is: of --file, of --cluster, else as Client() finds it.
+
+        Raises ClusterNotFound or InsecureFile; a faulty file ends the command with UNREACHABLE.
+        """
+        from tuiparallel.client.discovery import find
+
+        try:
+            return find(os.path.abspath(self.file) if self.file is not None else self.named)
+        except ValueError as error:
+            raise CommandError(str(error), ExitCode.UNREACHABLE, type(error).__name__) from error
 
     @contextmanager
     def client(self, timeout: float = 10.0) -> Iterator[Client]:
-        """A Client of the cluster that is meant. Raises what Client raises; a faulty file ends with UNREACHABLE."""
+        """A Client of the cluster that is meant, closed at the end. Raises as connection, and what Client raises."""
         from tuiparallel.client.client import Client
 
+        connection = self.connection()
+        self.out.cluster = connection.name
+        client = Client(connection, timeout=timeout)
         try:
-            client = Client(self.target, timeout=timeout)
-        except ValueError as error:
-            raise CommandError(str(error), ExitCode.UNREACHABLE, type(error).__name__) from error
-        try:
-            self.out.cluster = client.name
             yield client
         finally:
             client.close()

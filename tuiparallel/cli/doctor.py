@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from tuiparallel.cli.call import Call
 from tuiparallel.cli.exits import ExitCode
+from tuiparallel.monitor.report import size
 
 _LEAST_ROOM = 256 << 20  # bytes of shared memory below which large arrays go to the disk
 _LEAST_DISK = 256 << 20  # bytes of the disk under the histories, see free_disk
@@ -91,7 +92,7 @@ def _zmq() -> Iterator[Check]:
 
 
 def _directories() -> Iterator[Check]:
-    from tuiparallel.cluster.place import clusters_directory
+    from tuiparallel.client.discovery import clusters_directory
     from tuiparallel.cluster.settings import config_file, gather
 
     home = clusters_directory()
@@ -102,7 +103,7 @@ def _directories() -> Iterator[Check]:
         yield Check("ok", "state", str(home))
     free = shutil.disk_usage(parent).free
     level = "ok" if free > _LEAST_DISK else "fail"
-    yield Check(level, "disk", f"{_size(free)} free under {parent}")
+    yield Check(level, "disk", f"{size(free)} free under {parent}")
     for folder in sorted(home.iterdir()) if home.is_dir() else ():
         facts = folder.lstat()
         if facts.st_uid != os.getuid() or stat.S_IMODE(facts.st_mode) & 0o077 or not stat.S_ISDIR(facts.st_mode):
@@ -114,8 +115,9 @@ def _directories() -> Iterator[Check]:
 
 
 def _sockets() -> Iterator[Check]:
+    from tuiparallel.client.discovery import clusters_directory
     from tuiparallel.cluster.names import LONGEST
-    from tuiparallel.cluster.place import SOCKET_PATH_LIMIT, clusters_directory
+    from tuiparallel.cluster.place import SOCKET_PATH_LIMIT
 
     length = len(os.fsencode(clusters_directory() / ("x" * LONGEST) / "c.ipc"))
     if length <= SOCKET_PATH_LIMIT:
@@ -134,7 +136,7 @@ def _blobs() -> Iterator[Check]:
     free = shutil.disk_usage(place).free
     level = "ok" if free >= _LEAST_ROOM else "warn"
     cure = "" if level == "ok" else ": larger arrays go to the disk (docker run --shm-size=2g)"
-    yield Check(level, "blobs", f"{_size(free)} free in {place}{cure}")
+    yield Check(level, "blobs", f"{size(free)} free in {place}{cure}")
 
 
 def _descriptors() -> Iterator[Check]:
@@ -168,11 +170,3 @@ def _terminal() -> Iterator[Check]:
     else:
         level = "ok" if size.columns >= 80 and size.lines >= 24 else "warn"
         yield Check(level, "terminal", f"{term}, {size.columns}x{size.lines}, {encoding}")
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return ""

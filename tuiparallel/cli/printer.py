@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
-SCHEMA = 1
+from tuiparallel.monitor.report import SCHEMA, envelope
 
 
 class Printer:
@@ -23,11 +22,19 @@ class Printer:
         self.cluster: str | None = None
 
     def row(self, kind: str, fields: dict[str, Any], text: str) -> None:
-        """One result: the object with --json, else the text."""
+        """One result: with --json the object, its first keys added, else the text."""
+        self.both(envelope(kind, self.cluster) | fields, text)
+
+    def both(self, row: dict[str, Any], text: str) -> None:
+        """One result: with --json the whole object, else the text."""
         if self.as_json:
-            _write(sys.stdout, json.dumps(self.envelope(kind) | fields, ensure_ascii=True))
+            self.json(row)
         else:
-            _write(sys.stdout, text)
+            self.text(text)
+
+    def json(self, row: dict[str, Any]) -> None:
+        """One object on a line of its own."""
+        _write(sys.stdout, json.dumps(row, ensure_ascii=True))
 
     def text(self, text: str, end: str = "\n") -> None:
         """A result that has no JSON form of its own."""
@@ -37,10 +44,6 @@ class Printer:
         """Something beside the result; --quiet leaves it out."""
         if not self.quiet:
             _write(sys.stderr, text)
-
-    def envelope(self, kind: str) -> dict[str, Any]:
-        """The keys that begin each JSON line."""
-        return {"schema": SCHEMA, "kind": kind, "cluster": self.cluster}
 
     def error(self, kind: str, message: str, code: int) -> None:
         """Why the command fails."""
@@ -67,11 +70,3 @@ def drop_stdout() -> None:
         os.dup2(nowhere, 1)
     finally:
         os.close(nowhere)
-
-
-def iso(at: float | datetime | None) -> str | None:
-    """A time as ISO 8601 UTC with microseconds and Z; None stays None."""
-    if at is None:
-        return None
-    moment = datetime.fromtimestamp(at, UTC) if isinstance(at, (int, float)) else at.astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

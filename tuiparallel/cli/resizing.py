@@ -6,8 +6,9 @@ import signal
 
 from tuiparallel.cli.call import Call
 from tuiparallel.cli.exits import ExitCode, usage
-from tuiparallel.cli.listing import engine_rows
+from tuiparallel.cli.observing import watch
 from tuiparallel.client.client import Client
+from tuiparallel.monitor.report import Row, listing
 
 _PATIENCE = 60.0  # seconds new engines may take
 
@@ -71,25 +72,31 @@ def restart(call: Call, ids: list[int], yes: bool) -> int:
         call.must(yes, what, everyone, client.name)
         renamed = client.restart_engines(targets=targets, block=True)
         client.wait_for_engines(len(client.ids), timeout=_PATIENCE)
-        if call.out.as_json:
-            new = {now: old for old, now in renamed.items()}
-            for row in engine_rows(client):
-                if row["id"] in new:
-                    call.out.row("engine", row | {"was": new[row["id"]]}, "")
-        else:
-            for old, now in sorted(renamed.items()):
-                call.out.text(f"{old} {now}")
+    if call.out.as_json:
+        before = {now: old for old, now in renamed.items()}
+        for row in _engine_rows(call):
+            if row["id"] in before:
+                call.out.json(row | {"was": before[row["id"]]})
+    else:
+        for old, now in sorted(renamed.items()):
+            call.out.text(f"{old} {now}")
     return ExitCode.DONE
 
 
 def _show(call: Call, client: Client) -> int:
     if call.out.as_json:
-        for row in engine_rows(client):
-            call.out.row("engine", row, "")
+        for row in _engine_rows(call):
+            if row["id"] in client.ids:
+                call.out.json(row)
     else:
         for engine in client.ids:
             call.out.text(str(engine))
     return ExitCode.DONE
+
+
+def _engine_rows(call: Call) -> list[Row]:
+    with watch(call) as watched:
+        return list(listing(watched.store, "engines", watched.now()))
 
 
 def _list(ids: list[int]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tuiparallel.cli.call import Call
 from tuiparallel.cli.exits import ExitCode, refused, usage
-from tuiparallel.cli.rows import cluster_row
+from tuiparallel.cli.listing import cluster_row
 
 
 def start(call: Call, n: int | None, name: str | None, restart: str | None, ip: str | None) -> int:
@@ -23,7 +23,7 @@ def start(call: Call, n: int | None, name: str | None, restart: str | None, ip: 
         record = cluster.record
     assert record is not None
     call.out.cluster = cluster.name
-    call.out.row("cluster", cluster_row(record, cluster.connection_file), cluster.name)
+    call.out.both(cluster_row(record, cluster.connection_file), cluster.name)
     if not call.out.as_json:
         call.out.note(
             f"{cluster.n} engines; connect with Client({cluster.name!r}), end with: tuipar stop {cluster.name} --yes"
@@ -47,7 +47,7 @@ def stop(call: Call, names: list[str], yes: bool) -> int:
         cluster.stop()
         call.out.cluster = cluster.name
         if record is not None:
-            call.out.row("cluster", cluster_row(record, file), cluster.name)
+            call.out.both(cluster_row(record, file), cluster.name)
     return ExitCode.DONE
 
 

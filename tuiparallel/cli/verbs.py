@@ -31,7 +31,7 @@ def _common() -> list[inspect.Parameter]:
     for name, first, second, kind, default, metavar, text in _COMMON:
         flags = (first,) if second is None else (first, second)
         option = typer.Option(*flags, metavar=metavar, help=text)
-        annotation = Annotated[kind, option]
+        annotation: Any = Annotated[kind, option]
         found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
     return found
 
@@ -52,9 +52,9 @@ def with_common(function: Callable[..., int]) -> Callable[..., int]:
         before = ctx.obj if isinstance(ctx.obj, dict) else {}
         common = {name: given.pop(name) or before.get(name) for name, *_ in _COMMON}
         ctx.obj = common
-        return function(
-            Call(common["cluster"], common["file"], bool(common["as_json"]), bool(common["quiet"])), **given
-        )
+        call = Call(common["cluster"], common["file"], bool(common["as_json"]), bool(common["quiet"]))
+        call.subcommand = ctx.invoked_subcommand
+        return function(call, **given)
 
     parameters = [context, *own, *_common()]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -7,8 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import platformdirs
-
+from tuiparallel.client.discovery import clusters_directory
 from tuiparallel.errors import InsecureFile
 from tuiparallel.wire.connection import private_directory
 
@@ -17,11 +16,6 @@ _SOCKETS = ("c.ipc", "e.ipc")
 _RUN_FILES = ("client.json", "engine.json", "cluster.json", *_SOCKETS)  # belong to one run; history and logs stay
 _SHARED_MEMORY = Path("/dev/shm")
 _LEAST_SHARED_MEMORY = 64 << 20  # a smaller tmpfs, as containers get it, is no better than the disk
-
-
-def clusters_directory() -> Path:
-    """The folder of all clusters of this user ($XDG_STATE_HOME/tuiparallel/clusters)."""
-    return platformdirs.user_state_path("tuiparallel") / "clusters"
 
 
 def directory_of(name: str) -> Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from tuiparallel.cluster.place import clusters_directory, directory_of, known_names
+from tuiparallel.client.discovery import clusters_directory
+from tuiparallel.cluster.place import directory_of, known_names
 from tuiparallel.cluster.processes import is_alive
 from tuiparallel.errors import ClusterNotFound
 from tuiparallel.wire.connection import read_private

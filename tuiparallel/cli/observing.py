@@ -1,0 +1,80 @@
+"""A look at a cluster: a feed that fills a store, awaited until it holds a snapshot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tuiparallel.cli.call import Call
+from tuiparallel.cli.exits import CommandError, ExitCode
+from tuiparallel.errors import ConnectTimeout
+from tuiparallel.link.clock import Deadline, SystemClock
+from tuiparallel.monitor.feed import Feed
+from tuiparallel.monitor.rows import LinkState
+from tuiparallel.monitor.store import ClusterStore
+from tuiparallel.wire.connection import Connection
+
+_PATIENCE = 10.0  # seconds a hub has to send its snapshot
+_PAGE_PATIENCE = 10.0  # seconds for history behind it
+
+
+class Watch:
+    """A store that a feed keeps up to date. name: the cluster's."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.name = connection.name
+        self.directory = Path(connection.directory)
+        self.store = ClusterStore()
+        self.clock = SystemClock()
+        self._changed = threading.Event()
+        self.feed = Feed(self.store, connection, self._changed.set, name="tuipar")
+
+    def next(self, deadline: Deadline) -> bool:
+        """Wait for the next change; False when the deadline has passed."""
+        came = self._changed.wait(deadline.left())
+        self._changed.clear()
+        self.feed.seen()
+        return came or not deadline.passed()
+
+    def synchronise(self) -> None:
+        """Return when the store holds the hub's snapshot. Raises what says why it cannot."""
+        deadline = Deadline(self.clock, _PATIENCE)
+        while self.store.next_number() is None:
+            link = self.store.header(self.clock.time()).link
+            kind, colon, text = link.reason.partition(": ")
+            if colon and link.state is LinkState.LOST:
+                raise CommandError(text, ExitCode.UNREACHABLE, kind)
+            if not self.next(deadline):
+                raise ConnectTimeout(f"the hub of {self.name!r} has not answered in {_PATIENCE:g} s: is it alive?")
+
+    def load_history(self) -> None:
+        """Read what the hub still knows of ended tasks, as far as the store keeps it."""
+        deadline = Deadline(self.clock, _PAGE_PATIENCE)
+        kept = -1
+        while not self.store.history_complete():
+            now = self.store.task_counts()[0]
+            if now != kept:
+                kept = now
+                self.feed.load_older()
+            if not self.next(deadline):
+                return
+
+    def now(self) -> float:
+        """The local time that reads of the store want."""
+        return self.clock.time()
+
+
+@contextmanager
+def watch(call: Call) -> Iterator[Watch]:
+    """Look at the cluster that is meant. Raises ClusterNotFound, InsecureFile, ConnectTimeout, CommandError."""
+    connection = call.connection()
+    watched = Watch(connection)
+    call.out.cluster = connection.name
+    watched.feed.start()
+    try:
+        watched.synchronise()
+        yield watched
+    finally:
+        watched.feed.stop()
