@@ -49,6 +49,8 @@ PATIENCE = 0.010  # seconds without a result after which what an engine holds ah
 MOST_PACES = 10_000  # functions whose pace is remembered
 TIME_LIMIT_GRACE = 5.0  # seconds between the interrupt of a task and the end of its engine
 
+_ASKING = -1  # stands in a ticket while its tasks are gone through, so that it is not answered early
+
 _STEPS = {
     State.DONE: Step.FINISH,
     State.ERROR: Step.FAIL,
@@ -90,6 +92,7 @@ class Scheduler:
         self._tickets: dict[int, _Ticket] = {}
         self._ticket_of: dict[int, list[int]] = {}  # task -> tickets that wait for it
         self._recheck: float | None = None
+        self._stranded = False  # tasks may wait for engines that are gone
 
     # One event -----------------------------------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class Scheduler:
             case EngineClosing(engine):
                 if leaving := self.seats.get(engine):
                     leaving.open = False
-                    self._rescue(date, effects)
+                    self._stranded = True
             case EngineLost():
                 self._lost(event, now, date, effects)
             case AbortAsked():
@@ -172,7 +175,7 @@ class Scheduler:
     def _queue_balanced(self, tasks: list[Task], date: float, effects: list[Effect]) -> None:
         self.lanes.extend(tasks)
         if tasks and tasks[0].places is not None:
-            self._rescue(date, effects)
+            self._stranded = True
 
     def _decide(self, group: Group, date: float, effects: list[Effect]) -> None:
         """A group's dependencies are met, or can never be."""
@@ -435,12 +438,10 @@ class Scheduler:
             seat.direct.popleft()
             error = failures.engine_error(direct, event.engine, event.death, False)
             self._end(direct, State.LOST, error, date, effects)
-        self._rescue(date, effects)
+        self._stranded = True
 
     def _rescue(self, date: float, effects: list[Effect]) -> None:
         """Waiting tasks that no engine may run: let them forget what they tried, or end those that nothing can help."""
-        if not len(self.lanes):
-            return
         open_seats = {id for id, seat in self.seats.items() if seat.open}
         if not open_seats:
             # With no engine at all, tasks wait for a first one; those tied to engines that are gone cannot.
@@ -453,6 +454,8 @@ class Scheduler:
                 and not any(self._admits(task, engine) for engine in open_seats)
             ]
         for task in stuck:
+            if task.state is not State.QUEUED:
+                continue  # the end of another one has decided it
             alive = open_seats if task.places is None else open_seats & task.places
             self.lanes.forget()
             if alive:
@@ -467,7 +470,7 @@ class Scheduler:
     # Aborting ------------------------------------------------------------------------------------------------------
 
     def _abort(self, event: AbortAsked, now: float, date: float, effects: list[Effect]) -> None:
-        ticket = _Ticket(set(), event.running, event.grace)
+        ticket = _Ticket({_ASKING}, event.running, event.grace)
         self._tickets[event.ticket] = ticket
         revokes: dict[int, list[Task]] = {}
         for id in event.tasks:
@@ -494,6 +497,7 @@ class Scheduler:
                     seat.revoking += 1
                 revokes.setdefault(seat.id, []).append(task)
         effects += [RevokeTasks(engine, tasks) for engine, tasks in revokes.items()]
+        ticket.left.discard(_ASKING)
         self._answer(event.ticket, effects)
 
     def _abort_started(self, task: Task, now: float, effects: list[Effect]) -> None:
@@ -540,6 +544,9 @@ class Scheduler:
         """Give out what can be given, move what stands behind something long, end what is over its time."""
         effects: list[Effect] = []
         self._expire(now, date, effects)
+        while self._stranded:
+            self._stranded = False
+            self._rescue(date, effects)
         given: dict[int, list[Task]] = {}
         for seat in self.seats.values():
             if seat.direct and seat.open:
