@@ -123,7 +123,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class RunTasks:
-    """Give these to an engine, in this order; each carries its lease. again: copies of leases given before."""
+    """Give these to an engine, in this order, all under one lease. again: copies of leases given before."""
 
     engine: int
     tasks: list[Task]

@@ -92,6 +92,7 @@ class Scheduler:
         self._tickets: dict[int, _Ticket] = {}
         self._ticket_of: dict[int, list[int]] = {}  # task -> tickets that wait for it
         self._recheck: float | None = None
+        self._lease_for: dict[int, int] = {}  # of this turn, by engine
         self._stranded = False  # tasks may wait for engines that are gone
 
     # One event -----------------------------------------------------------------------------------------------------
@@ -548,6 +549,7 @@ class Scheduler:
             self._stranded = False
             self._rescue(date, effects)
         given: dict[int, list[Task]] = {}
+        self._lease_for.clear()
         for seat in self.seats.values():
             if seat.direct and seat.open:
                 self._give_direct(seat, given, now)
@@ -613,8 +615,10 @@ class Scheduler:
     def _assign(self, seat: Seat, tasks: list[Task], now: float) -> None:
         if not seat.held:
             seat.progress = now
-        lease = self.next_lease
-        self.next_lease += 1
+        lease = self._lease_for.get(seat.id)
+        if lease is None:  # one for all that a turn gives an engine: it is the name of one Run on record
+            lease = self._lease_for[seat.id] = self.next_lease
+            self.next_lease += 1
         batch, cost = None, 0.0
         for task in tasks:
             if task.batch is not batch:
