@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import pickle
 import subprocess
 import sys
+import textwrap
 import types
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -80,6 +82,19 @@ class Peer:
     def fresh(self) -> None:
         """Empty the namespace and the table of functions."""
         self.call("fresh")
+
+
+class Here:
+    """A client's __main__: what is run in it belongs to a module of this name."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": vars(builtins)}
+
+    def run(self, code: str) -> None:
+        exec(textwrap.dedent(code), self.names)
+
+    def __getitem__(self, expression: str) -> Any:
+        return eval(expression, self.names)
 
 
 def serve() -> None:

@@ -121,7 +121,9 @@ def test_f44_a_full_file_system_leaves_nothing_behind(store: BlobStore, monkeypa
 
 
 def test_f44_a_full_tmpfs_raises_and_kills_nobody(tmp_path: Path) -> None:
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=False, capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("mounting a small tmpfs needs root")
     try:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
 import gc
-import importlib
 import math
 import os
+import subprocess
 import sys
-import textwrap
-import types
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,65 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.wire.peer import Peer
+from tests.wire.peer import Here, Peer
 from tuiparallel.errors import MessageTooLarge, RemoteError, SerializationError
 from tuiparallel.wire import names, sources
 from tuiparallel.wire.functions import FunctionTable, interactive, pack_function, send_by_value
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    peer = Peer(tmp_path_factory.mktemp("peer"))
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
-def there(process: Peer) -> Peer:
-    """A process like an engine, with an empty namespace."""
-    process.fresh()
-    return process
-
-
-class Here:
-    """A client's __main__: what is run in it belongs to a module of this name."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, Any] = {"__name__": "__main__", "__builtins__": vars(builtins)}
-
-    def run(self, code: str) -> None:
-        exec(textwrap.dedent(code), self.names)
-
-    def __getitem__(self, expression: str) -> Any:
-        return eval(expression, self.names)
-
-
-@pytest.fixture
-def here() -> Here:
-    return Here()
-
-
-@pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """module(name, text) writes a module and imports it; both are gone afterwards."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    made: list[str] = []
-
-    def make(name: str, text: str, load: bool = True) -> types.ModuleType | None:
-        path = tmp_path / (name.replace(".", "/") + ".py")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text))
-        made.append(name)
-        known_as = name.removesuffix(".__init__")
-        sys.modules.pop(known_as, None)
-        return importlib.import_module(known_as) if load else None
-
-    yield make
-    for name in list(sys.modules):
-        if any(name.partition(".")[0] == one.partition(".")[0] for one in made):
-            del sys.modules[name]
-    sources._registered.clear()
-
 
 # The worked examples ----------------------------------------------------------------------------------------------
 
@@ -458,6 +400,53 @@ def test_shells_do_not_show_in_tracebacks(here: Here, there: Peer) -> None:
     assert "in f\n" in caught.value.traceback and "names.py" not in caught.value.traceback
 
 
+SCRIPT = """
+import sys
+from pathlib import Path
+import numpy as np
+from tests.wire.peer import Peer
+
+factor = 2
+class P:
+    def __init__(self, x): self.x = x
+    def times(self): return [scale(x) for x in self.x]
+def scale(x): return x * factor
+def work(p): return p.times()
+table = np.arange(3)
+
+peer = Peer(Path.cwd())
+try:
+    assert peer.apply(work, P([1, 2])) == [2, 4]
+    factor = 10
+    assert peer.apply(work, P([1, 2])) == [10, 20]
+    assert type(peer.apply(lambda: P(1))) is P
+    assert peer.apply(lambda: table.flags.writeable) is False
+    table += 1
+    assert peer.apply(lambda: int(table.sum())) == 6
+    class Oops(KeyError): pass
+    def fails(): raise Oops('x')
+    try:
+        peer.apply(fails)
+    except Oops as error:
+        assert "raise Oops('x')" in error.traceback
+    else:
+        raise AssertionError
+    print('all well')
+finally:
+    peer.close()
+"""
+
+
+def test_a_real_script(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
+    run = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path
+    )
+    assert run.stdout == "all well\n", run.stderr
+
+
 # By reference, or not ---------------------------------------------------------------------------------------------
 
 
@@ -473,7 +462,9 @@ def test_interactive_functions_travel_by_value(there: Peer, module: Any) -> None
 
 
 def test_d38_a_by_value_function_runs_where_its_module_does_not_exist(there: Peer, module: Any) -> None:
-    helpers = module("absent", "import math\nclass Box: pass\ndef mk(k):\n    def f(x): return math.floor(x) + k\n    return f")
+    helpers = module(
+        "absent", "import math\nclass Box: pass\ndef mk(k):\n    def f(x): return math.floor(x) + k\n    return f"
+    )
     assert there.apply(helpers.mk(1), 2.5) == 3
 
 
@@ -488,44 +479,6 @@ def test_a_missing_module_is_named_with_the_cure(there: Peer, here: Here, module
         there.apply(here["user"])
     with pytest.raises(ModuleNotFoundError, match=cure.format("arguments")):
         there.apply(len, [helpers.P()])
-
-
-# Modules as source ------------------------------------------------------------------------------------------------
-
-
-def test_a_module_travels_as_source_and_again_when_it_changes(there: Peer, module: Any) -> None:
-    helpers = module("sent", "k = 1\nclass P: pass\ndef f(): return k\ndef bad():\n    raise KeyError('x')\n")
-    send_by_value("sent")
-    assert there.apply(helpers.f) == 1
-    with pytest.raises(KeyError) as caught:
-        there.apply(helpers.bad)
-    assert isinstance(caught.value, RemoteError) and "raise KeyError('x')" in caught.value.traceback
-    there.execute("import sent; k = sent.k")
-    assert there.pull("k") == 1
-    back = there.apply(lambda: __import__("sent").P())
-    assert isinstance(back, helpers.P)
-    Path(helpers.__file__).write_text("k = 22\ndef f(): return k\nclass P: pass\n")
-    assert there.apply(helpers.f) == 22
-
-
-def test_a_package_travels_whole_with_the_arguments_that_need_it(there: Peer, module: Any) -> None:
-    module("pack.__init__", "from pack.inner import Q\nfrom packuser import k", load=False)
-    module("packuser", "k = 4", load=False)
-    inner = module("pack.inner", "class Q:\n    def v(self):\n        from . import k\n        return k\n")
-    send_by_value(inner)
-    send_by_value("packuser")
-    there.push(q=inner.Q())
-    there.execute("value = q.v()")
-    assert there.pull("value") == 4
-
-
-def test_b46_what_send_by_value_refuses() -> None:
-    with pytest.raises(TypeError, match="takes a module or its name, not int: 5"):
-        send_by_value(5)  # type: ignore[arg-type]
-    with pytest.raises(ModuleNotFoundError, match="No module named 'nosuchmodule'"):
-        send_by_value("nosuchmodule")
-    with pytest.raises(ValueError, match="has no source file"):
-        send_by_value(math)
 
 
 # Packing ----------------------------------------------------------------------------------------------------------
@@ -597,9 +550,13 @@ def test_what_cannot_be_packed(here: Here) -> None:
     here.run("import threading; lock = threading.Lock(); box = {'l': lock}\ndef f(): return box")
     with pytest.raises(SerializationError) as caught:
         pack_function(here["f"])
-    assert "function f cannot be sent: global name 'box' used by f['l']: cannot pickle '_thread.lock'" in str(caught.value)
+    assert "function f cannot be sent: global name 'box' used by f['l']: cannot pickle '_thread.lock'" in str(
+        caught.value
+    )
     here.run("big = b'x' * (9 << 20)\ndef g(): return big")
-    with pytest.raises(MessageTooLarge, match="function g and what it holds come to .* pass large values as arguments"):
+    with pytest.raises(
+        MessageTooLarge, match="function g and what it holds come to .* pass large values as arguments"
+    ):
         pack_function(here["g"])
 
 

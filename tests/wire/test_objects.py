@@ -121,7 +121,9 @@ def test_s18_buffers_at_the_top_are_not_pickled(
 ) -> None:
     seen: list[Any] = []
     count = pickle.dumps
-    monkeypatch.setattr(pickle, "dumps", lambda value, *rest, **more: seen.append(value) or count(value, *rest, **more))
+    monkeypatch.setattr(
+        pickle, "dumps", lambda value, *rest, **more: seen.append(value) or count(value, *rest, **more)
+    )
     value = kind(b"x" * size)
     there = trip(value, store)
     assert seen == [] and there == value and type(there) is kind
@@ -245,7 +247,9 @@ def test_s17_values_arrive_equal_and_of_the_same_type(value: Any, store: BlobSto
 
 
 SIMPLE = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
-TREES = st.recursive(SIMPLE, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner))
+TREES = st.recursive(
+    SIMPLE, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner)
+)
 
 
 @given(args=st.lists(TREES, max_size=4), kwargs=st.dictionaries(st.text(max_size=5), TREES, max_size=3))
@@ -269,7 +273,9 @@ def test_s19_small_buffers_stay_in_the_body_and_large_ones_are_blobs(store: Blob
     assert pack(bytes(INLINE_LIMIT + 1)).blobs == ()
     call = pack_call((np.zeros(10), np.zeros(100_000)), {"k": [np.zeros(200_000)]}, store)
     assert sorted(blob.size for blob in call.blobs) == [800_000, 1_600_000]
-    assert {blob.name for blob in call.blobs} == {path.name for path in store.folder.iterdir()} - {packed.blobs[0].name}
+    assert {blob.name for blob in call.blobs} == {path.name for path in store.folder.iterdir()} - {
+        packed.blobs[0].name
+    }
 
 
 def test_a_body_stays_small_whatever_it_is_made_of(store: BlobStore) -> None:
@@ -350,7 +356,9 @@ def test_b20_an_argument_that_cannot_be_pickled_is_named() -> None:
     assert isinstance(caught.value, TypeError) and isinstance(caught.value, pickle.PicklingError)
     with pytest.raises(SerializationError, match=r"^argument key\[1\]: cannot pickle '_thread.lock' object"):
         pack_call((1, np.zeros(2)), {"key": [1, threading.Lock()]})
-    with pytest.raises(SerializationError, match=r"argument 2: cannot pickle it: KeyError: 'no' \(in an object of type"):
+    with pytest.raises(
+        SerializationError, match=r"argument 2: cannot pickle it: KeyError: 'no' \(in an object of type"
+    ):
         pack_call((1, Refuses()), {})
 
 

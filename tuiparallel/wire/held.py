@@ -21,6 +21,12 @@ FIXED = frozenset({
 })  # fmt: skip
 """Types of values that never change."""
 
+PYTHONS_OWN = frozenset({"dataclasses", "reprlib", "_collections", "typing", "_abc"})
+"""Modules whose objects, put into classes by Python itself, do not change."""
+
+DERIVED = frozenset({"_abc_impl", "_field_defaults"})
+"""What Python keeps in a class that is a function of the rest, beside names like __dataclass_fields__."""
+
 PARTS_LIMIT = 2000  # parts that are looked at before a function counts as one that has to be packed each time
 
 
@@ -71,11 +77,13 @@ def holding(function: types.FunctionType) -> Holding:
                 continue
             seen.add(id(part))
             if kind is types.FunctionType:
+                if part.__globals__.get("__name__") in PYTHONS_OWN:
+                    continue  # such as a dataclass's __repr__, which has a set to notice recursion
                 if part is function or not pickling.is_by_reference(part):
                     _function(names.inner(part), found, left)
             elif not issubclass(part, enum.Enum) and not pickling.is_by_reference(part):
                 _class(part, left)
-        else:
+        elif kind.__module__ not in PYTHONS_OWN:
             found.comparable = False
             found.stateful = found.stateful or not _is_read_only_array(part)
         if len(found.parts) > PARTS_LIMIT:
@@ -87,8 +95,9 @@ def holding(function: types.FunctionType) -> Holding:
 
 def _function(function: types.FunctionType, found: Holding, left: list[Any]) -> None:
     code = function.__code__
-    if names.uses(code).rebinds or function.__dict__:
-        found.stateful = True
+    attributes = function.__dict__
+    if names.uses(code).rebinds or attributes and not all(name.startswith("__") for name in attributes):
+        found.stateful = True  # __wrapped__, __isabstractmethod__ and the like are set once
     left.append(code)
     if function.__defaults__:
         left += function.__defaults__
@@ -107,8 +116,7 @@ def _function(function: types.FunctionType, found: Holding, left: list[Any]) -> 
 def _class(cls: type, left: list[Any]) -> None:
     left += cls.__bases__
     for name, value in vars(cls).items():
-        # What Python itself keeps there (__dataclass_fields__, _abc_impl) is a function of the rest.
-        if isinstance(value, types.FunctionType) or not (name.startswith("__") or name == "_abc_impl"):
+        if isinstance(value, types.FunctionType) or not (name.startswith("__") or name in DERIVED):
             left += (name, value)
 
 

@@ -113,7 +113,7 @@ def make_function(
     """Called by pickles: a function without its state. shell: code nested in it uses names that travelled."""
     if origin.namespace is None:
         return types.FunctionType(code, origin.globals, name, None, closure)
-    before = origin.globals["__builtins__"]
+    before = origin.globals.get("__builtins__", BUILTINS)
     origin.globals["__builtins__"] = origin.names
     try:
         function = types.FunctionType(code, origin.globals, name, None, closure)
@@ -160,7 +160,7 @@ def _shelled(function: types.FunctionType, origin: Origin) -> types.FunctionType
     namespace, names = origin.globals, origin.names
 
     def plain(*args: Any, **kwargs: Any) -> Any:
-        before = namespace["__builtins__"]
+        before = namespace.get("__builtins__", BUILTINS)
         namespace["__builtins__"] = names
         try:
             return function(*args, **kwargs)
@@ -186,7 +186,7 @@ def _drive(steps: Any, namespace: Namespace, names: Namespace) -> Generator[Any,
     """Run a generator or coroutine to its end, with its names in place during each step and at no other time."""
     step: Callable[[], Any] = functools.partial(steps.send, None)
     while True:
-        before = namespace["__builtins__"]
+        before = namespace.get("__builtins__", BUILTINS)
         namespace["__builtins__"] = names
         try:
             item = step()

@@ -49,6 +49,9 @@ def dumps(value: Any) -> tuple[bytes, list[PickleBuffer]]:
     for sign in _suspects:
         if sign in stream:
             return dumps_fully(value)
+    for module in cloudpickle._PICKLE_BY_VALUE_MODULES:  # whoever uses cloudpickle's own registry means us too
+        if module.encode() in stream:
+            return dumps_fully(value)
     return stream, buffers
 
 
