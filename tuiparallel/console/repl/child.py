@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -76,6 +77,7 @@ class Child:
         self.interruptible = False
         self.targets: list[int] | None = None
         self.maps: dict[int, Any] = {}
+        self.cancelled: set[int] = set()  # cells that were stopped before they ran
         self.work: queue.SimpleQueue[Said] = queue.SimpleQueue()
         module = ModuleType("__main__")
         self.names = module.__dict__
@@ -162,11 +164,13 @@ class Child:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         elif ids := self.tracker.open_ids(number):
             threading.Thread(target=self._abort, args=(ids,), name="abort", daemon=True).start()
+        elif number not in self.ins:
+            self.cancelled.add(number)
 
     def _abort(self, ids: list[str]) -> None:
-        answer = self.client.abort(ids, block=True)
-        if running := answer.get("running"):
-            self.client.interrupt(running)
+        from tuiparallel.console.repl.dispatch import stop_ids
+
+        stop_ids(self.client, ids)
 
     # Running ----------------------------------------------------------------------------------------------------
 
@@ -228,7 +232,10 @@ class Child:
         try:
             try:
                 self.interruptible = True
-                value = self.submit(cell) if cell.each else runner.run(cell.source, self.filename(cell), self.names)
+                if cell.number in self.cancelled:
+                    self.cancelled.discard(cell.number)
+                    raise KeyboardInterrupt("before it began")
+                value = self.submit(cell) if cell.each else self.execute(cell)
                 text = "" if value is None or cell.each else runner.shown(value)
             finally:
                 self.interruptible = False
@@ -244,10 +251,19 @@ class Child:
         left = self.tracker.finish(cell.number, value)
         self.capture.drain()
         self.tell(CellRan(cell.number, part, seconds, interrupted, left))
+        if value is not None and cell.number in self.maps and not len(value):
+            self.ended(Watched(cell.number, 0, 0), 0, 0)
 
     def filename(self, cell: RunCell) -> str:
         """The name tracebacks give a cell."""
         return f"<cell {cell.number}>"
+
+    def execute(self, cell: RunCell) -> Any:
+        """A cell's text, or the file it names."""
+        if not cell.filename:
+            return runner.run(cell.source, self.filename(cell), self.names)
+        path = Path(cell.filename).expanduser()
+        return runner.run(path.read_text(encoding="utf-8"), str(path), self.names)
 
     def submit(self, cell: RunCell) -> Any:
         """`%%map`: the expression here, its elements on the engines."""
@@ -261,7 +277,8 @@ class Child:
         chunk = cell.chunk or max(1, len(elements) // (64 * max(1, len(self.client.ids))))
         body = runner.EachElement(cell.source, cell.each, self.filename(cell))
         view = self.client.load_balanced_view(cell.targets)
-        result = view.map(body, elements, block=False, chunksize=chunk, return_exceptions=True)
+        with view.temp_flags(label=f"cell {cell.number}"):
+            result = view.map(body, elements, block=False, chunksize=chunk, return_exceptions=True)
         self.maps[cell.number] = result
         return result
 

@@ -38,6 +38,7 @@ class RunCell(Said):
     each: str = ""
     over: str = ""
     chunk: int = 0  # elements per task, 0: chosen by their number
+    filename: str = ""  # run this file instead
 
 
 class KnowCell(Said):
