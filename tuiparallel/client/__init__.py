@@ -1,0 +1,5 @@
+"""The user's half: Client, views, AsyncResult, dependencies, decorators, executor."""
+
+from tuiparallel.client.client import Client
+
+__all__ = ["Client"]

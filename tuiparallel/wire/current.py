@@ -26,6 +26,7 @@ class _Holder:
 
     describe: Callable[[], CurrentTask | None] | None = None
     published: dict[str, Any] | None = None
+    home: str | None = None
 
 
 _holder = _Holder()
@@ -34,6 +35,16 @@ _holder = _Holder()
 def announce(describe: Callable[[], CurrentTask | None] | None) -> None:
     """For the engine: who answers current_task(); None when this process stops being an engine."""
     _holder.describe = describe
+
+
+def live_in(directory: str | None) -> None:
+    """For the engine: the directory of the cluster that this process belongs to."""
+    _holder.home = directory
+
+
+def home_directory() -> str | None:
+    """The directory of the cluster that this process is an engine of; None in any other process."""
+    return _holder.home
 
 
 def current_task() -> CurrentTask | None:

@@ -1,0 +1,117 @@
+"""LoadBalancedView: the hub chooses an engine for each call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tuiparallel.client.asyncresult import AsyncResult, Part
+from tuiparallel.client.flags import Flag
+from tuiparallel.client.mapresult import AsyncMapResult
+from tuiparallel.client.submitting import Order
+from tuiparallel.client.targets import chosen
+from tuiparallel.client.view import MapOptions, View, apply_order
+from tuiparallel.wire.functions import pack_function
+from tuiparallel.wire.messages import MAX_BATCH, Kind
+
+if TYPE_CHECKING:
+    from tuiparallel.client.client import Client
+
+
+class LoadBalancedView(View):
+    """Each call runs on one engine, chosen by the hub; targets (None: any) restrict which.
+
+    More flags: after, follow (what to wait for, where to run), timeout (seconds for that), retries, retry_on, priority.
+    """
+
+    FLAGS: ClassVar[tuple[str, ...]] = (
+        *View.FLAGS, "after", "follow", "timeout", "retries", "retry_on", "priority"
+    )  # fmt: skip
+    BALANCED = True
+
+    after = Flag()
+    follow = Flag()
+    timeout = Flag()
+    retries = Flag()
+    retry_on = Flag()
+    priority = Flag()
+
+    def __init__(self, client: Client, **flags: Any) -> None:
+        super().__init__(client, **flags)
+
+    def __repr__(self) -> str:
+        targets = self._flag("targets")
+        return f"<{type(self).__name__} {'None' if targets is None else list(targets)}>"
+
+    def _checked_targets(self, value: Any) -> list[int] | None:
+        if value is None or (isinstance(value, str) and value == "all"):
+            return None
+        ids, _ = chosen(self._session, value)
+        return ids
+
+    def _allowed(self, flags: dict[str, Any]) -> tuple[int, ...] | None:
+        return None if flags["targets"] is None else tuple(flags["targets"])
+
+    def _engines(self) -> Sequence[int]:
+        targets = self._flag("targets")
+        living = self._session.engines or []
+        return living if targets is None else [engine for engine in targets if engine in living]
+
+    def _status_targets(self) -> Any:
+        targets = self._flag("targets")
+        return "all" if targets is None else targets
+
+    def _apply(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult:
+        self._session.check()
+        order = apply_order(self._settings(), f)
+        parts = self._send(order, (self._pack(args, kwargs),), None, 1)
+        return AsyncResult(self._client, parts, single=True, name=order.name, track=self._flag("track"))
+
+    def _map(self, f: Callable[..., Any], rows: list[tuple[Any, ...]], options: MapOptions) -> AsyncMapResult:
+        self._session.check()
+        settings = self._settings()
+        if options.label is not None:
+            settings = settings._replace(label=options.label)
+        function = pack_function(f)
+        chunked = options.chunksize > 1
+        order = Order(settings, Kind.MAP if chunked else Kind.APPLY, function.name, function)
+        parts: list[Part] = []
+        sizes: list[int] | None = [] if chunked else None
+        if chunked:
+            assert sizes is not None
+            step = options.chunksize
+            for start in range(
+                0, len(rows), step * 64
+            ):  # in steps, so that the first ones run while others are packed
+                calls = []
+                for first in range(start, min(start + step * 64, len(rows)), step):
+                    chunk = rows[first : first + step]
+                    sizes.append(len(chunk))
+                    calls.append(self._pack((chunk, options.constants, options.return_exceptions, first), {}))
+                parts += self._send_each(order, calls)
+        else:
+            pack, constants = self._pack, options.constants
+            step = MAX_BATCH
+            for start in range(0, len(rows), step):
+                parts += self._send_each(order, [pack(row, constants) for row in rows[start : start + step]])
+        return AsyncMapResult(
+            self._client,
+            parts,
+            name=order.name,
+            sizes=sizes,
+            ordered=options.ordered,
+            track=self._flag("track") if options.track is None else options.track,
+            return_exceptions=options.return_exceptions,
+        )
+
+    def _send_each(self, order: Order, calls: list[Any]) -> list[Part]:
+        """A task per packed call, in Submits that stay below what a frame may hold."""
+        limit = 4 << 20
+        parts: list[Part] = []
+        start = size = 0
+        for end, call in enumerate(calls):
+            size += len(call.body)
+            if size > limit and end > start:
+                parts += self._send(order, calls[start:end], None, end - start)
+                start, size = end, len(call.body)
+        return parts + self._send(order, calls[start:], None, len(calls) - start)

@@ -1,0 +1,299 @@
+"""Client: a connection to a cluster, and where views come from."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Self
+
+from tuiparallel.client import discovery
+from tuiparallel.client.asyncresult import AsyncResult
+from tuiparallel.client.control import Control
+from tuiparallel.client.directview import DirectView
+from tuiparallel.client.durations import positive
+from tuiparallel.client.flags import meant
+from tuiparallel.client.history import History
+from tuiparallel.client.kept import Kept, KeptMetadata, KeptResults
+from tuiparallel.client.queries import Queries
+from tuiparallel.client.session import Session
+from tuiparallel.client.targets import chosen
+from tuiparallel.client.waiting import Waiting
+from tuiparallel.errors import NoEnginesRegistered
+
+if TYPE_CHECKING:
+    from tuiparallel.client.balancedview import LoadBalancedView
+    from tuiparallel.client.broadcastview import BroadcastView
+    from tuiparallel.client.executor import ViewExecutor
+
+_OPTIONS = (
+    "connection_info", "cluster", "timeout", "hub_timeout", "query_timeout", "block", "cluster_id", "profile",
+    "url_file",
+)  # fmt: skip
+_IGNORED = ("context", "debug", "profile_dir", "ipython_dir")  # of ipyparallel
+_MISSING = ("sshserver", "sshkey", "password", "paramiko")
+
+
+class Client(Queries, Control, Waiting):
+    """A connection to a running cluster; safe to use from several threads, and a context manager.
+
+    connection_info: name of a cluster, path of a connection file, a dict with its contents, or None for
+    $TUIPAR_CLUSTER, an engine's own cluster, or the only one running. cluster: a Cluster or a name.
+    timeout bounds connecting, query_timeout a question to the hub, hub_timeout a wait while the hub is gone; seconds.
+
+    Raises ClusterNotFound, InsecureFile, ConnectTimeout, AuthenticationError, ProtocolMismatch, and ValueError or
+    TypeError for arguments that mean nothing.
+    """
+
+    def __init__(
+        self,
+        connection_info: Any = None,
+        *,
+        cluster: Any = None,
+        timeout: float = 10.0,
+        hub_timeout: float = 120.0,
+        query_timeout: float = 10.0,
+        block: bool = False,
+        **ipyparallel: Any,
+    ) -> None:
+        connection_info = _older(connection_info, ipyparallel)
+        positive("timeout", timeout)
+        positive("hub_timeout", hub_timeout)
+        positive("query_timeout", query_timeout)
+        if not isinstance(block, bool):
+            raise TypeError(f"block is True or False, not {block!r}")
+        self.block = block
+        self.cluster = cluster if cluster is not None and not isinstance(cluster, str) else None
+        if connection_info is None and cluster is not None:
+            connection_info = cluster if isinstance(cluster, str) else str(cluster.connection_file)
+        connection = discovery.find(connection_info)
+        self._session = Session(connection, hub_timeout=hub_timeout, query_timeout=query_timeout)
+        self._kept = Kept(self._session)
+        try:
+            self._session.connect(timeout)
+        except BaseException:
+            self._session.close(0.0)
+            raise
+
+    def __repr__(self) -> str:
+        state = "closed" if self._session.closed else f"{len(self._session.engines or ())} engines"
+        return f"<Client of {self.name!r}: {state}>"
+
+    # Facts ------------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The cluster's name."""
+        return self._session.connection.name
+
+    @property
+    def session(self) -> str:
+        """This client's session: the part of its msg_ids before the dash."""
+        return self._session.hex
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the living engines, ascending; a copy."""
+        self._session.check()
+        return list(self._session.engines or ())
+
+    def __len__(self) -> int:
+        return len(self._session.engines or ())
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[DirectView]:
+        for engine in self.ids:
+            yield DirectView(self, engine, block=self.block)
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._session.closed
+
+    @property
+    def history(self) -> History:
+        """The msg_ids of all tasks of this client, in the order of submission."""
+        found = History(self._session.hex)
+        found.add(0, self._session.submitter.next)
+        return found
+
+    @property
+    def outstanding(self) -> set[str]:
+        """The msg_ids of this client's tasks that have not ended; a copy."""
+        return {f"{self._session.hex}-{counter}" for counter in self._session.ledger.open_counters()}
+
+    @property
+    def results(self) -> KeptResults:
+        """Results by msg_id: `in`, len and iteration cover what the client keeps; [id] finds what lives elsewhere too."""
+        return KeptResults(self._kept)
+
+    @property
+    def metadata(self) -> KeptMetadata:
+        """Metadata by msg_id, as results."""
+        return KeptMetadata(self._kept)
+
+    # Views ------------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> DirectView:
+        """A DirectView of an engine (int), or of several (slice, tuple or list of ints, 'all').
+
+        Raises TypeError, NoSuchEngine (an IndexError), NoEnginesRegistered.
+        """
+        self._session.check()
+        if key is None:
+            raise TypeError("None names no engines: give an int, a slice, a list of ints, or 'all'")
+        ids, single = chosen(self._session, key)
+        return DirectView(self, ids[0] if single else ids, block=self.block)
+
+    def view(self, targets: Any = None, balanced: bool | None = None) -> DirectView | LoadBalancedView:
+        """A view: balanced when no targets are given, direct otherwise, or as `balanced` says."""
+        if balanced is None:
+            balanced = targets is None
+        return (
+            self.load_balanced_view(targets) if balanced else self.direct_view("all" if targets is None else targets)
+        )
+
+    def direct_view(self, targets: Any = "all", **flags: Any) -> DirectView:
+        """A DirectView. 'all' is evaluated at each call, other targets now."""
+        self._session.check()
+        flags.setdefault("block", self.block)
+        return DirectView(self, self._view_targets(targets), **flags)
+
+    def _view_targets(self, targets: Any) -> Any:
+        if targets is None or (isinstance(targets, str) and targets == "all"):
+            return "all"
+        ids, single = chosen(self._session, targets)
+        return ids[0] if single else ids
+
+    def load_balanced_view(self, targets: Any = None, **flags: Any) -> LoadBalancedView:
+        """A LoadBalancedView; targets (None and 'all': any engine) restrict where calls run."""
+        from tuiparallel.client.balancedview import LoadBalancedView
+
+        self._session.check()
+        flags.setdefault("block", self.block)
+        return LoadBalancedView(self, targets=targets, **flags)
+
+    def broadcast_view(self, targets: Any = "all", is_coalescing: bool = False, **flags: Any) -> BroadcastView:
+        """A BroadcastView: a DirectView whose calls go to the hub as one message."""
+        from tuiparallel.client.broadcastview import BroadcastView
+
+        self._session.check()
+        flags.setdefault("block", self.block)
+        return BroadcastView(self, self._view_targets(targets), is_coalescing, **flags)
+
+    def executor(self, targets: Any = None) -> ViewExecutor:
+        """A concurrent.futures.Executor that runs on a balanced view."""
+        return self.load_balanced_view(targets).executor
+
+    def activate(self, targets: Any = "all", suffix: str = "") -> DirectView:
+        """In IPython: %px and its family, with `suffix` at their names, work on a new DirectView; returns it."""
+        view = self.direct_view(targets)
+        view.block = True
+        view.activate(suffix)
+        return view
+
+    # Submitting without a view ------------------------------------------------------------------------------------
+
+    def send_apply_message(
+        self,
+        socket: Any,
+        f: Callable[..., Any],
+        args: Any = None,
+        kwargs: Any = None,
+        subheader: dict[str, Any] | None = None,
+        track: bool = False,
+        ident: Any = None,
+    ) -> AsyncResult:
+        """Submit one call. socket is ignored; ident: an engine's id, None for any; subheader: flags of the view.
+
+        Raises TypeError for what is no function, no tuple or list of arguments, no dict of keyword arguments.
+        """
+        if not callable(f):
+            raise TypeError(f"f must be callable, not {type(f).__name__}: {f!r:.200}")
+        if args is not None and not isinstance(args, (tuple, list)):
+            raise TypeError(f"args is a tuple or a list of arguments, not {args!r:.200}")
+        if kwargs is not None and not isinstance(kwargs, dict):
+            raise TypeError(f"kwargs is a dict of arguments, not {kwargs!r:.200}")
+        view: Any = self.load_balanced_view() if ident is None else self.direct_view(ident)
+        view.set_flags(**{"track": track, **(subheader or {})})
+        return view.apply_async(f, *(args or ()), **(kwargs or {}))  # type: ignore[no-any-return]
+
+    send_apply_request = send_apply_message
+
+    def send_execute_request(
+        self, socket: Any, code: str, silent: bool = True, metadata: dict[str, Any] | None = None, ident: Any = None
+    ) -> AsyncResult:
+        """Execute code on one engine (ident: its id). socket is ignored; metadata: flags of the view."""
+        if ident is None:
+            ids = self.ids
+            if not ids:
+                raise NoEnginesRegistered("there is no engine: wait_for_engines(n)")
+            ident = ids[0]
+        view = self.direct_view(ident).set_flags(**(metadata or {}))
+        return view.execute(code, silent=silent, block=False)
+
+    # Ending -----------------------------------------------------------------------------------------------------
+
+    def spin(self) -> None:
+        """Handle what has arrived, without a request to the hub. Never needed."""
+        self._session.check()
+        self._session.receiver.poll()
+
+    def close(self, linger: float | None = None) -> None:
+        """Leave the hub: what was submitted goes out first, for at most `linger` seconds (None: 1). Tasks go on."""
+        self._session.close(1.0 if linger is None or linger < 0 else float(linger))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.close)
+
+    def _future(self, function: Callable[[], Any]) -> Future[Any]:
+        """A Future of what function returns in a thread of its own; for waits that should not block."""
+        import threading
+
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="tuiparallel-wait", daemon=True).start()
+        return future
+
+
+def _older(connection_info: Any, options: dict[str, Any]) -> Any:
+    """The connection that ipyparallel's arguments name. Raises TypeError for unknown ones, naming the nearest."""
+    for name in options:
+        if name in _IGNORED:
+            warnings.warn(f"Client({name}=...) has no meaning here and is ignored", DeprecationWarning, stacklevel=3)
+        elif name in _MISSING:
+            raise NotImplementedError(
+                f"Client({name}=...): a connection by ssh is not there yet; copy the connection file and use "
+                "`ssh -L`, or run the client on the cluster's host"
+            )
+        elif name == "url_file":
+            connection_info = os.fspath(options[name])
+            if os.sep not in connection_info and not connection_info.endswith(".json"):
+                connection_info = os.path.join(".", connection_info)
+        elif name in ("cluster_id", "profile"):
+            if options[name] and options[name] != "default":
+                connection_info = options[name]
+        else:
+            raise TypeError(f"Client() takes no argument {name!r}: {meant(name, _OPTIONS)}")
+    return connection_info

@@ -1,0 +1,190 @@
+"""Client's commands: abort, clear, signals, restart, scale, shutdown."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuiparallel.client.durations import positive
+from tuiparallel.client.flags import given, meant
+from tuiparallel.client.jobs import ranges, resolve
+from tuiparallel.client.metadata import expand
+from tuiparallel.client.replyresult import AsyncReply
+from tuiparallel.client.targets import chosen
+from tuiparallel.errors import NoEnginesRegistered, NoSuchTask, ParallelError
+from tuiparallel.link.clock import Deadline
+from tuiparallel.wire.ids import IdRange
+from tuiparallel.wire.messages import Abort, Clear, Message, Scale, Shutdown, Signal
+
+if TYPE_CHECKING:
+    from tuiparallel.client.history import History
+    from tuiparallel.client.session import Session
+
+_GONE = 10.0  # seconds for a cluster's processes to end after the hub has agreed
+
+
+class Control:
+    """A part of Client. With block (default: the client's) methods return what was done, else an AsyncResult of that."""
+
+    _session: Session
+    block: bool
+    history: History
+    close: Callable[..., None]
+
+    def abort(
+        self,
+        jobs: Any = None,
+        targets: Any = None,
+        block: bool | None = None,
+        *,
+        running: bool = False,
+        grace: float = 5.0,
+    ) -> Any:
+        """End queued tasks with AbortedTask; running ones are left alone unless `running`.
+
+        With running they get KeyboardInterrupt, and after `grace` seconds their engine is killed and restarted.
+        jobs: as for wait; None: all outstanding of this client, or with targets all open tasks of these engines.
+        The answer is {'aborted': [...], 'running': [...], 'done': [...], 'unknown': [...]}, lists of msg_ids.
+        """
+        positive("grace", grace) if grace else None
+        given("block", running, None)
+        unknown: list[str] = []
+        tasks: list[IdRange] | None = None
+        ids: list[int] | None = None
+        if jobs is not None:
+            tasks = ranges(self._jobs_or(jobs, unknown))
+        elif targets is not None:
+            ids = chosen(self._session, targets)[0]
+        else:
+            hex = self._session.hex
+            tasks = ranges((hex, counter) for counter in self._session.ledger.open_counters())
+
+        def shaped(body: Any) -> dict[str, list[str]]:
+            answer = {key: expand(body.get(key, [])) for key in ("aborted", "running", "done", "unknown")}
+            answer["unknown"] += unknown
+            return answer
+
+        return self._command("abort", lambda number: Abort(number, tasks, ids, running, float(grace)), shaped, block)
+
+    def _jobs_or(self, jobs: Any, unknown: list[str]) -> list[tuple[str, int]]:
+        """The tasks that jobs stand for; texts that are no msg_ids go to `unknown`."""
+        if isinstance(jobs, str):
+            try:
+                return resolve(jobs, self.history)
+            except NoSuchTask:
+                unknown.append(jobs)
+                return []
+        if isinstance(jobs, (list, tuple, set, frozenset)):
+            return [job for one in jobs for job in self._jobs_or(one, unknown)]
+        return resolve(jobs, self.history)
+
+    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
+        """Empty the namespaces of these engines (None: all), each between two tasks and before all that is queued."""
+        ids = self._ids(targets)
+        return self._command("clear", lambda number: Clear(number, ids), lambda body: None, block)
+
+    def send_signal(self, sig: Any, targets: Any = None, block: bool | None = None) -> Any:
+        """Send a signal, a number or a name like 'SIGINT', to these engines (None: all). Raises ValueError, TypeError."""
+        number = signal_number(sig)
+        ids = self._ids(targets)
+        return self._command("signal", lambda request: Signal(request, ids, number), lambda body: None, block)
+
+    def restart_engines(self, targets: Any = "all", block: bool | None = None) -> Any:
+        """End these engines and start new ones in their places; {old id: new id}. What ran there is EngineError."""
+        ids = self._ids(targets)
+        return self._command(
+            "restart",
+            lambda number: Shutdown(number, ids, restart=True),
+            lambda body: {int(old): new for old, new in body["restarted"].items()},
+            block,
+        )
+
+    def scale(self, n: int, block: bool | None = None) -> Any:
+        """Bring the number of engines to n: start some, or end idle ones, then others. The ids there are then."""
+        if isinstance(n, bool) or not isinstance(n, int):
+            raise TypeError(f"n is a number of engines, not {n!r}")
+        if n < 0:
+            raise ValueError(f"n={n}: it must be >= 0")
+        result = self._command(
+            "scale", lambda number: Scale(number, total=n), lambda body: list(body["engines"]), False
+        )
+        if not given("block", block, self.block):
+            return result
+        result.get()
+        self._session.wait(lambda: len(self._session.engines or ()) == n, None)
+        return list(self._session.engines or ())
+
+    def shutdown(
+        self, targets: Any = "all", restart: bool = False, hub: bool = False, block: bool | None = None
+    ) -> Any:
+        """End these engines, or with hub the whole cluster (this client is closed then). Waits for no task.
+
+        The answer is the list of engines that were ended; with restart it is restart_engines'.
+        """
+        if restart and not hub:
+            return self.restart_engines(targets, block)
+        if hub:
+            return self._shutdown_all(bool(given("block", block, self.block)))
+        try:
+            ids = self._ids(targets)
+        except NoEnginesRegistered:
+            ids = []
+        return self._command(
+            "shutdown", lambda number: Shutdown(number, ids), lambda body: list(body["stopped"]), block
+        )
+
+    def _shutdown_all(self, block: bool) -> Any:
+        session = self._session
+        directory = Path(session.connection.directory)
+        result = self._command(
+            "shutdown", lambda number: Shutdown(number, None, hub=True), lambda body: list(body["stopped"]), False
+        )
+        if not block:
+            return result
+        try:
+            stopped = result.get(session.query_timeout)
+        except ParallelError:
+            if session.ended_because is None:
+                raise
+            stopped = []  # the hub was gone before its answer, and that is what was asked for
+        self.close(0.0)
+        # The last process of a cluster removes its record.
+        pause, deadline = threading.Event(), Deadline(session.clock, _GONE)
+        while (directory / "cluster.json").exists() and not deadline.passed():
+            pause.wait(0.01)
+        return stopped
+
+    # What they share --------------------------------------------------------------------------------------------
+
+    def _ids(self, targets: Any) -> list[int] | None:
+        self._session.check()
+        if targets is None or (isinstance(targets, str) and targets == "all"):
+            return None
+        return chosen(self._session, targets)[0]
+
+    def _command(
+        self, what: str, make: Callable[[int], Message], shaped: Callable[[Any], Any], block: bool | None
+    ) -> Any:
+        result = AsyncReply(self, self._session.ask(what, make), shaped)  # type: ignore[arg-type]
+        return result.get() if given("block", block, self.block) else result
+
+
+def signal_number(sig: Any) -> int:
+    """A signal by number or name. Raises TypeError, and ValueError with the names there are."""
+    if isinstance(sig, bool) or not isinstance(sig, (int, str)):
+        raise TypeError(f"sig is a signal's number or its name, not {sig!r}")
+    names = sorted(known.name for known in signal.Signals)
+    if isinstance(sig, str):
+        name = sig if sig.startswith("SIG") else f"SIG{sig}"
+        if name not in names:
+            raise ValueError(f"there is no signal {sig!r}: {meant(name, names)}")
+        return int(signal.Signals[name])
+    try:
+        return int(signal.Signals(sig))
+    except ValueError:
+        if sig in signal.valid_signals():
+            return int(sig)  # a real-time signal without a name
+        raise ValueError(f"there is no signal {sig}: {', '.join(names)}") from None

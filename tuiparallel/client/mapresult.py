@@ -1,0 +1,148 @@
+"""AsyncMapResult: the result of a map, a list with a value per element."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuiparallel.client.asyncresult import AsyncResult, Part
+from tuiparallel.client.call import Call
+from tuiparallel.errors import RemoteError
+
+if TYPE_CHECKING:
+    from tuiparallel.client.client import Client
+
+
+class AsyncMapResult(AsyncResult):
+    """A map: its items are elements, whichever way they were put into tasks.
+
+    sizes: elements per task, or None when each task is one element. Iterating gives values in the order of the input
+    as they arrive, or with ordered=False as they finish. Errors have the `index` of their element in the input.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        parts: Sequence[Part],
+        *,
+        name: str,
+        sizes: list[int] | None = None,
+        ordered: bool = True,
+        track: bool = False,
+        return_exceptions: bool = False,
+        joined: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        super().__init__(
+            client, parts, single=False, name=name, track=track, return_exceptions=return_exceptions, joined=joined
+        )
+        self._sizes = sizes
+        self._ordered = ordered
+
+    def _flat(self, values: list[Any]) -> list[Any]:
+        if self._sizes is None:
+            return values
+        return [item for chunk in values for item in chunk]
+
+    def __len__(self) -> int:
+        return self._count() if self._sizes is None else sum(self._sizes)
+
+    @property
+    def progress(self) -> int:
+        """How many elements are done."""
+        if self._sizes is None:
+            return self._count() - sum(call.left for call, _, _ in self._parts)
+        return sum(
+            size for size, (call, index) in zip(self._sizes, self._tasks(), strict=True) if call.outcomes[index]
+        )
+
+    def _starts(self) -> Iterator[int]:
+        """The index of each task's first element."""
+        if self._sizes is None:
+            yield from range(self._count())
+            return
+        start = 0
+        for size in self._sizes:
+            yield start
+            start += size
+
+    def _values(self) -> tuple[list[Any], list[Exception]]:
+        values: list[Any] = []
+        errors: list[Exception] = []
+        if self._sizes is None:
+            for call, first, count in self._parts:
+                if call.failed:
+                    break
+                values += map(call.value, range(first, first + count)) if not call.errors else ()
+                if call.errors:
+                    break
+            else:
+                return values, errors
+            values.clear()
+        for start, (call, index) in zip(self._starts(), self._tasks(), strict=True):
+            error = self._indexed_error(call, index, start)
+            if error is not None:
+                errors.append(error)
+                values.append(error)
+            elif self._sizes is None:
+                values.append(call.value(index))
+            else:
+                values += call.value(index)
+        return values, errors
+
+    def _indexed_error(self, call: Call, index: int, start: int) -> Exception | None:
+        error = call.error(index)
+        if error is not None:
+            outcome = call.outcomes[index]
+            place = start
+            if outcome is not None and outcome.extras is not None and outcome.extras.error is not None:
+                place = outcome.extras.error.facts.get("index", start)
+            error.index = place  # type: ignore[attr-defined]
+            if isinstance(error, RemoteError):
+                error.facts["index"] = place
+        return error
+
+    def _composite(self, errors: list[Exception], values: list[Any]) -> Any:
+        made = super()._composite(errors, values)
+        for shown, error in zip(made.errors, errors, strict=True):
+            if not hasattr(shown, "index"):
+                shown.index = getattr(error, "index", None)  # type: ignore[attr-defined]
+        return made
+
+    def _items(self, call: Call, index: int, start: int) -> list[Any]:
+        """The elements of a task that has ended. Raises its error, unless errors are values."""
+        error = self._indexed_error(call, index, start)
+        if error is not None:
+            if self._return_exceptions:
+                return [error]
+            raise error
+        value = call.value(index)
+        return [value] if self._sizes is None else value
+
+    def _iterate(self) -> Iterator[Any]:
+        if self._ordered:
+            for start, (call, index) in zip(self._starts(), self._tasks(), strict=True):
+                self._await_task(call, index)
+                yield from self._items(call, index, start)
+            return
+        left = list(zip(self._starts(), self._tasks(), strict=True))
+        while left:
+            still = []
+            for start, (call, index) in left:
+                if call.outcomes[index] is None:
+                    still.append((start, (call, index)))
+                else:
+                    yield from self._items(call, index, start)
+            if len(still) == len(left):
+                self._session.wait(lambda: any(call.outcomes[i] is not None for _, (call, i) in still), None)  # noqa: B023
+            left = still
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        left = list(zip(self._starts(), self._tasks(), strict=True))
+        while left:
+            now = left[:1] if self._ordered else left
+            await self._reached(lambda: any(call.outcomes[i] is not None for _, (call, i) in now))  # noqa: B023
+            ended = [one for one in now if one[1][0].outcomes[one[1][1]] is not None]
+            left = [one for one in left if one not in ended] if not self._ordered else left[1:]
+            for start, (call, index) in ended:
+                for item in self._items(call, index, start):
+                    yield item

@@ -1,0 +1,361 @@
+"""Client's questions to the hub: results, statuses, history, engines; and forgetting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tuiparallel.client.asyncresult import AsyncResult, Part
+from tuiparallel.client.call import Call, ended_here
+from tuiparallel.client.flags import given
+from tuiparallel.client.hubresult import AsyncHubResult
+from tuiparallel.client.jobs import Job, ranges, resolve
+from tuiparallel.client.metadata import expand, moment
+from tuiparallel.client.requests import Request
+from tuiparallel.client.session import error_of
+from tuiparallel.client.targets import chosen
+from tuiparallel.errors import CompositeError, NoSuchTask, RemoteError
+from tuiparallel.wire.ids import IdRange
+from tuiparallel.wire.messages import MAX_BATCH, EngineRow, ErrorText, Kind, Query, Work
+from tuiparallel.wire.states import EngineState, State
+
+if TYPE_CHECKING:
+    from tuiparallel.client.client import Client
+    from tuiparallel.client.history import History
+    from tuiparallel.client.kept import Kept
+    from tuiparallel.client.session import Session
+
+_TIMES = ("submitted", "started", "completed", "received")
+
+
+class Queries:
+    """A part of Client."""
+
+    _session: Session
+    _kept: Kept
+    block: bool
+    history: History
+
+    # Results ----------------------------------------------------------------------------------------------------
+
+    def get_result(self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True) -> Any:
+        """The AsyncResult of a task, or of several in order, of this client or any other; None: the last one.
+
+        An index is one into history. With block the result itself. With owner=False the client keeps the values in
+        `results` until they are purged. What nobody knows fails with NoSuchTask, what was forgotten with ResultExpired.
+        """
+        return self._get_result(indices_or_msg_ids, bool(given("block", block, self.block)), owner, self.history)
+
+    def _get_result(self, wanted: Any, block: bool, owner: bool, history: Sequence[str]) -> Any:
+        self._session.check()
+        if wanted is None:
+            wanted = -1
+        single = isinstance(wanted, (str, int)) or (isinstance(wanted, AsyncResult) and wanted._single)
+        jobs, unknown = self._resolved(wanted, history)
+        parts, asked = self._parts(jobs)
+        for place, text in unknown:
+            parts.insert(place, Part(_nobodys(text), 0, 1))
+        kind = AsyncHubResult if asked or unknown or any(part.call.foreign for part in parts) else AsyncResult
+        client: Client = self  # type: ignore[assignment]
+        name = next((part.call.work.name for part in parts if part.call.work is not None), "get_result")
+        result = kind(client, parts, single=single, name=name, owner=owner)
+        if not owner:
+            for call, index in result._tasks():
+                self._kept.tasks[f"{call.session}-{call.first + index}"] = (call, index)
+        return result.get() if block else result
+
+    def _resolved(self, wanted: Any, history: Sequence[str]) -> tuple[list[Job], list[tuple[int, str]]]:
+        """The tasks, and texts that are no msg_ids with the places where they stand."""
+        if isinstance(wanted, (str, int, AsyncResult)) or not isinstance(wanted, Iterable):
+            items: list[Any] = [wanted]
+        else:
+            items = list(wanted)
+        jobs: list[Job] = []
+        unknown: list[tuple[int, str]] = []
+        for item in items:
+            try:
+                jobs += resolve(item, history)
+            except NoSuchTask:
+                unknown.append((len(jobs) + len(unknown), item))
+        return jobs, unknown
+
+    def _parts(self, jobs: list[Job]) -> tuple[list[Part], bool]:
+        """Parts for these tasks in order: of living Calls, or of new ones that the hub is asked for."""
+        session = self._session
+        parts: list[Part] = []
+        missing: list[Call] = []
+        for hex, counter in jobs:
+            ledger = session.ledger_of(hex)
+            found = ledger.find(counter)
+            if found is None:
+                call = Call(hex, counter, 1, None, None, session.handover.store)
+                call.foreign = True
+                ledger.add(call, awaited=False)
+                missing.append(call)
+                parts.append(Part(call, 0, 1))
+            else:
+                parts.append(Part(*found, 1))
+        for start in range(0, len(missing), MAX_BATCH):
+            session.fetch(missing[start : start + MAX_BATCH])
+        return parts, bool(missing)
+
+    def result_status(self, msg_ids: Any, status_only: bool = True) -> dict[str, Any]:
+        """{'pending': [...], 'completed': [...]} of these tasks; with status_only=False also {msg_id: value}.
+
+        One failed task raises its error then, several a CompositeError. Raises NoSuchTask for an unknown one.
+        """
+        jobs = resolve(msg_ids, self.history)
+        names = list(dict.fromkeys(f"{session}-{counter}" for session, counter in jobs))
+        here = {name for name in names if self._is_here(name)}
+        rest = [job for job in dict.fromkeys(jobs) if f"{job[0]}-{job[1]}" not in here]
+        done = set(here)
+        if rest:
+            body = self._query("result_status", tasks=ranges(sorted(rest)))
+            if body["unknown"]:
+                raise NoSuchTask(f"no task has the msg_id {expand(body['unknown'])[0]!r}")
+            done |= set(expand(body["completed"]))
+        status: dict[str, Any] = {
+            "pending": [name for name in names if name not in done],
+            "completed": [name for name in names if name in done],
+        }
+        if not status_only:
+            status |= self._values_of(status["completed"])
+        return status
+
+    def _is_here(self, name: str) -> bool:
+        try:
+            call, index = self._kept.find(name)
+        except KeyError:
+            return False
+        return call.outcomes[index] is not None
+
+    def _values_of(self, names: list[str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        errors: list[Exception] = []
+        result = self._get_result(names, False, True, self.history)
+        result.wait(self._session.query_timeout)
+        for one in result.split():
+            try:
+                values[one.msg_ids[0]] = one.get(0)
+            except RemoteError as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise CompositeError(f"{len(errors)} of {len(names)} tasks failed", errors=errors)  # type: ignore[arg-type]
+        return values
+
+    def hub_history(self, limit: int | None = None) -> list[str]:
+        """The msg_ids of all clients' tasks in the order of submission; the last `limit` of them."""
+        return expand(self._query("history", limit=limit))
+
+    def resubmit(self, indices_or_msg_ids: Any = None, metadata: Any = None, block: bool | None = None) -> Any:
+        """Submit tasks again, as they were, under new msg_ids; an AsyncHubResult. metadata is ignored."""
+        jobs = resolve(-1 if indices_or_msg_ids is None else indices_or_msg_ids, self.history)
+        single = len(jobs) == 1 and not isinstance(indices_or_msg_ids, (list, tuple, set))
+        new = self._query("resubmit", tasks=ranges(jobs))
+        parts, _ = self._parts([(hex, c) for hex, first, count in new for c in range(first, first + count)])
+        client: Client = self  # type: ignore[assignment]
+        result = AsyncHubResult(client, parts, single=single, name="resubmit")
+        return result.get() if given("block", block, self.block) else result
+
+    # Status -----------------------------------------------------------------------------------------------------
+
+    def queue_status(self, targets: Any = "all", verbose: bool = False) -> dict[Any, Any]:
+        """{id: {'queue': n, 'completed': n, 'tasks': n}, ..., 'unassigned': n}; one engine's dict for an int.
+
+        queue: direct tasks that have not ended, completed: tasks that have, tasks: balanced ones assigned there;
+        unassigned: balanced ones waiting in the hub. With verbose lists of msg_ids.
+        """
+        self._session.check()
+        ids: list[int] | None = None
+        single = False
+        if not (targets is None or (isinstance(targets, str) and targets == "all")):
+            ids, single = chosen(self._session, targets)
+        body = self._query("queue_status", targets=ids, verbose=verbose)
+
+        def shown(value: Any) -> Any:
+            return expand(value) if verbose else value
+
+        status: dict[Any, Any] = {
+            int(id): dict(zip(("queue", "completed", "tasks"), map(shown, counts), strict=True))
+            for id, counts in body["engines"].items()
+        }
+        if single:
+            assert ids is not None
+            found: dict[Any, Any] = status[ids[0]]
+            return found
+        status["unassigned"] = shown(body["unassigned"])
+        return status
+
+    def engine_info(self, targets: Any = "all") -> dict[Any, Any]:
+        """{id: facts} of these engines, an int's facts alone: uuid, host, pid, state, since, queue, tasks, completed."""
+        ids, single = chosen(self._session, targets)
+        rows = [msgspec.convert(row, EngineRow) for row in self._query("engines")]
+        facts = {
+            row.id: {
+                "uuid": row.uuid, "host": row.host, "pid": row.pid, "state": EngineState(row.state).name.lower(),
+                "since": moment(row.since), "queue": row.queue, "tasks": row.held, "completed": row.done + row.errors,
+                "was": row.was,
+            }
+            for row in rows
+            if row.id in ids
+        }  # fmt: skip
+        return facts[ids[0]] if single else {id: facts[id] for id in ids if id in facts}
+
+    def db_query(self, query: dict[str, Any], keys: Any = None) -> list[dict[str, Any]]:
+        """The hub's records of tasks that match, by submission: dicts with msg_id and `keys` (None: all but buffers).
+
+        query: {key: value} for equality, {key: {operator: value}}; $eq $ne $lt $lte $gt $gte $in $nin $exists $glob
+        $mod $all $and $or $not. Raises TypeError, ValueError naming the nearest operator or key.
+        """
+        if not isinstance(query, dict):
+            raise TypeError(f"query is a dict, not {query!r:.200}")
+        if keys is not None:
+            keys = [keys] if isinstance(keys, str) else list(keys)
+        rows = self._query("db_query", query=_plain(query), keys=keys)
+        return [_timed(row) for row in rows]
+
+    # Forgetting -------------------------------------------------------------------------------------------------
+
+    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Forget results, here and in the hub: of these tasks, of 'all', or of all tasks of some engines.
+
+        Raises ValueError when nothing is named, RuntimeError for tasks that are outstanding here.
+        """
+        jobs, targets = _listed(jobs), _listed(targets)
+        if not _given(jobs) and not _given(targets):
+            raise ValueError("nothing to purge: name jobs, or 'all', or targets")
+        self.purge_local_results(jobs, targets)
+        self.purge_hub_results(jobs, targets)
+
+    def purge_local_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Forget results that this client keeps itself. Raises as purge_results."""
+        jobs, targets = _listed(jobs), _listed(targets)
+        if not _given(jobs) and not _given(targets):
+            raise ValueError("nothing to purge: name jobs, or 'all', or targets")
+        kept = self._kept.tasks
+        if isinstance(jobs, str) and jobs == "all":
+            if self._session.ledger.outstanding:
+                raise RuntimeError(
+                    f"{self._session.ledger.outstanding} tasks are outstanding: wait() or abort() first"
+                )
+            kept.clear()
+            return
+        if _given(jobs):
+            found = resolve(jobs, self.history)
+            for hex, counter in found:
+                if hex == self._session.hex and self._session.ledger.is_outstanding(counter):
+                    raise RuntimeError(f"task {hex}-{counter} is outstanding: wait for it or abort it first")
+            for hex, counter in found:
+                kept.pop(f"{hex}-{counter}", None)
+        if _given(targets):
+            ids = set(self._purge_targets(targets))
+            for name, (call, index) in list(kept.items()):
+                outcome = call.outcomes[index]
+                if outcome is not None and outcome.engine in ids:
+                    del kept[name]
+
+    def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Forget results in the hub: rows, blobs, memory. Raises IndexError (remote) for pending tasks."""
+        jobs, targets = _listed(jobs), _listed(targets)
+        if not _given(jobs) and not _given(targets):
+            raise ValueError("nothing to purge: name jobs, or 'all', or targets")
+        everything = isinstance(jobs, str) and jobs == "all"
+        tasks = ranges(resolve(jobs, self.history)) if _given(jobs) and not everything else []
+        ids = self._purge_targets(targets) if _given(targets) else []
+        self._query("purge", tasks=tasks, targets=ids, all=everything)
+
+    def purge_everything(self) -> None:
+        """Forget all results, here and in the hub. Raises RuntimeError while tasks are outstanding."""
+        self.purge_results("all")
+
+    def _purge_targets(self, targets: Any) -> list[int]:
+        if isinstance(targets, list) and all(isinstance(one, int) for one in targets):
+            return targets  # dead engines have results too
+        return chosen(self._session, targets)[0]
+
+    # Asking -----------------------------------------------------------------------------------------------------
+
+    def _query(self, what: str, **arguments: Any) -> Any:
+        self._session.check()
+        request = self._session.ask(what, lambda number: Query(number, what, arguments))
+        return self._session.answer(request)
+
+
+def tell_works(calls: list[Call], request: Request) -> list[tuple[Call, ErrorText]]:
+    """Take the Reply to get_result: what the tasks are; returns those that will never come, with the reason."""
+    if request.error is not None:
+        error = error_of(request.error)
+        return [(call, ErrorText(type(error).__name__, str(error), "")) for call in calls]
+    body = request.raw
+    lost: list[tuple[Call, ErrorText]] = []
+    unknown, expired = _set(body["unknown"]), _set(body["expired"])
+    works = [(work["session"], work["first"], work["count"], _work(work["work"])) for work in body["works"]]
+    by_session: dict[str, list[tuple[int, int, Work]]] = {}
+    for hex, first, count, work in works:
+        by_session.setdefault(hex, []).append((first, count, work))
+    for call in calls:
+        job = (call.session, call.first)
+        name = f"{call.session}-{call.first}"
+        if job in unknown:
+            lost.append((call, ErrorText("KeyError", f"no task has the msg_id {name!r}", "")))
+        elif job in expired:
+            text = f"the result of {name} was forgotten, to keep the hub's history within its limits, or was purged"
+            lost.append((call, ErrorText("ResultExpired", text, "")))
+        for first, count, work in by_session.get(call.session, ()):
+            if first <= call.first < first + count:
+                call.work = work
+                if not work.balanced and work.targets:
+                    call.targets = [work.targets[call.first - first]]
+                break
+    return lost
+
+
+def _work(raw: Any) -> Work:
+    return raw if isinstance(raw, Work) else msgspec.convert(raw, Work)
+
+
+def _set(found: list[IdRange]) -> set[Job]:
+    return {(hex, counter) for hex, first, count in found for counter in range(first, first + count)}
+
+
+def _nobodys(text: str) -> Call:
+    """A task that does not exist."""
+    call = Call(text, 0, 1, Work(Kind.APPLY, "get_result", True, 0.0), None, None)
+    call.settle(0, ended_here(0, State.ERROR, ErrorText("KeyError", f"no task has the msg_id {text!r}", "")), None)
+    return call
+
+
+def _listed(things: Any) -> Any:
+    """Iterators can be read only once: as lists."""
+    if things is None:
+        return []
+    if isinstance(things, (str, int, AsyncResult, list)):
+        return things
+    return list(things) if isinstance(things, Iterable) else things
+
+
+def _given(things: Any) -> bool:
+    return not (isinstance(things, list) and not things)
+
+
+def _plain(value: Any) -> Any:
+    """Datetimes as seconds since the epoch, sets as lists, as the wire has them."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.astimezone()).timestamp()
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    for key in _TIMES:
+        if isinstance(row.get(key), (int, float)):
+            row[key] = moment(row[key])
+    return row
