@@ -111,6 +111,13 @@ class Cluster(EngineSets):
         return self._config is not None and record_in(self.directory) is not None
 
     @property
+    def config(self) -> ClusterConfig:
+        """What the running cluster was told. Raises ClusterNotFound when it does not run."""
+        if self._config is None:
+            raise not_running(self.name)
+        return self._config
+
+    @property
     def record(self) -> ClusterRecord | None:
         """Facts about the running cluster; None when it does not run."""
         return record_in(self.directory) if self._config is not None else None

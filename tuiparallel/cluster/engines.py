@@ -102,7 +102,10 @@ class EngineSets(ABC):
     def _restart(self, targets: Sequence[int]) -> dict[int, int]:
         if not targets:
             return {}
-        renamed: dict[int, int] = self._hub().restart_engines(targets=list(targets), block=True)
+        hub = self._hub()
+        before = len(hub.ids)
+        renamed: dict[int, int] = hub.restart_engines(targets=list(targets), block=True)
+        hub.wait_for_engines(before, timeout=self._patience)
         for key, members in self._sets.items():
             self._sets[key] = [renamed.get(engine, engine) for engine in members]
         return renamed

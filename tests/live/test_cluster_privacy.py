@@ -1,0 +1,92 @@
+"""What others on the machine can see and reach of a cluster: nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.live.conftest import PrivateCluster
+from tuiparallel.cluster.cluster import Cluster
+from tuiparallel.cluster.processes import processes_of
+
+LISTEN = "0A"  # state column of /proc/net/tcp
+
+
+def modes_below(folder: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(folder)): stat.S_IMODE(path.lstat().st_mode)
+        for path in sorted(folder.rglob("*"))
+        if not path.is_symlink()
+    }
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_f36_everything_is_private_whatever_the_umask(private_cluster: PrivateCluster, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        cluster = private_cluster(2)
+        with cluster as client:
+            client.load_balanced_view().map_sync(abs, range(100))
+            client[0].apply_sync(print, "a line")
+            client[0].push({"a": bytes(3_000_000)}, block=True)
+            assert stat.S_IMODE(cluster.directory.stat().st_mode) == 0o700
+            found = modes_below(cluster.directory)
+            blobs = Path(cluster.config.blobs)
+            assert stat.S_IMODE(blobs.stat().st_mode) == 0o700
+            found |= {f"blobs/{name}": mode for name, mode in modes_below(blobs).items()}
+            sockets = {name for name in found if name.endswith(".ipc")}
+            assert sockets == {"c.ipc", "e.ipc"}
+            assert any(name.startswith("blobs/") for name in found)
+            wrong = {name: oct(mode) for name, mode in found.items() if name not in sockets and mode & 0o077}
+            assert not wrong
+    finally:
+        os.umask(before)
+
+
+def listening_inodes() -> set[str]:
+    """Inodes of all listening TCP sockets of this machine."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:] if Path(table).exists() else ():
+            fields = line.split()
+            if fields[3] == LISTEN:
+                found.add(fields[9])
+    return found
+
+
+def test_p8_no_network_port_is_open(cluster: Cluster) -> None:
+    inodes = listening_inodes()
+    pids = processes_of(cluster.directory)
+    assert len(pids) >= 7
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            target = os.readlink(entry)
+            if found := re.fullmatch(r"socket:\[(\d+)\]", target):
+                assert found[1] not in inodes, f"process {pid} listens on TCP"
+
+
+def test_p9_d39_no_key_and_no_pickle_in_logs_arguments_or_environment(private_cluster: PrivateCluster) -> None:
+    secret = "kept-from-every-log"
+    cluster = private_cluster(1, log_level="DEBUG")
+    with cluster as client:
+        client[0].apply_sync(len, secret)
+        client[0].apply_async(int, secret).wait(10)
+        pids = processes_of(cluster.directory)
+        keys = [
+            value
+            for name in ("client.json", "engine.json")
+            for value in re.findall(r'_key": "([^"]+)"', (cluster.directory / name).read_text())
+        ]
+        for pid in pids:
+            for what in ("cmdline", "environ"):
+                content = Path(f"/proc/{pid}/{what}").read_bytes()
+                assert not any(key.encode() in content for key in keys)
+                assert secret.encode() not in content
+    logs = b"".join(log.read_bytes() for log in (cluster.directory / "log").iterdir())
+    assert not any(key.encode() in logs for key in keys)
+    assert secret.encode() not in logs
+    assert b"\x80\x05" not in logs and b"\\x80\\x05" not in logs  # how a pickle begins
