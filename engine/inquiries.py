@@ -19,6 +19,7 @@ SHOWN = 1000  # names or completions in one answer
 NOT_SHOWN = frozenset({"__builtins__", "__name__", "__doc__", "__package__", "__loader__", "__spec__"})
 _PATH = re.compile(r"[^\W\d]\w*(?:\.\w*)*$")
 _MISSING = object()
+_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class that a class statement has made
 
 
 def answer(question: Inquiry, names: dict[str, Any], main_thread: int) -> tuple[Any, ErrorText | None]:
@@ -73,7 +74,7 @@ def size_of(value: Any) -> int:
         return int(value.nbytes)
     if kind is memoryview:
         return int(value.nbytes)
-    if kind.__flags__ & 1 << 9:  # a class of Python's, whose __sizeof__ is user code
+    if kind.__flags__ & _HEAP:  # a class of Python's, whose __sizeof__ is user code
         return object.__sizeof__(value)
     return sys.getsizeof(value, 0)
 
@@ -105,10 +106,11 @@ def describe(names: dict[str, Any], text: str) -> str:
     if value is _MISSING:
         return ""
     lines = [f"{found.group() if found else text}: {_type_name(value)}"]
-    if isinstance(value, (FunctionType, type)) or type(value).__flags__ & 1 << 9 == 0 and callable(value):
+    if isinstance(value, (FunctionType, type)) or not type(value).__flags__ & _HEAP and callable(value):
         if signature := _signature(value):
             lines[0] += f"  {signature}"
-    doc = _static(value, "__doc__")
+    # Of a class of Python's it is in a dict; asking others runs no code but the interpreter's.
+    doc = _static(value, "__doc__") if type(value).__flags__ & _HEAP else value.__doc__
     if isinstance(doc, str) and doc:
         lines += ["", inspect.cleandoc(doc)]
     return "\n".join(lines)[:100_000]
