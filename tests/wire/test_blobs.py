@@ -34,6 +34,15 @@ def test_what_is_written_is_read(store: BlobStore) -> None:
     assert store.write(b"").size == 0 and store.open(store.write(b"").name) == b""
 
 
+def test_with_sync_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("fsync"))
+    rename = os.rename
+    monkeypatch.setattr(os, "rename", lambda old, new: calls.append("rename") or rename(old, new))
+    store = BlobStore(tmp_path, sync=True)
+    assert store.open(store.write(b"abc").name) == b"abc" and calls == ["fsync", "rename"]
+
+
 def test_any_contiguous_buffer_can_be_written(store: BlobStore) -> None:
     np = pytest.importorskip("numpy")
     array = np.arange(12.0).reshape(3, 4)

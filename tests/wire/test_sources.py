@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.wire.peer import Peer
+from tests.wire.peer import Here, Peer
 from tuiparallel.errors import RemoteError
 from tuiparallel.wire.functions import send_by_value
 
@@ -46,3 +46,14 @@ def test_b46_what_send_by_value_refuses() -> None:
         send_by_value("nosuchmodule")
     with pytest.raises(ValueError, match="has no source file"):
         send_by_value(math)
+
+
+def test_an_import_that_fails_within_a_task_says_the_cure_too(here: Here, there: Peer) -> None:
+    here.run("def f():\n    import notthere.part\n")
+    cure = r"No module named 'notthere' \(engine 3 on node7, loading a task\): send it with tuiparallel.send_by_value\(notthere\)"
+    with pytest.raises(ModuleNotFoundError, match=cure):
+        there.apply(here["f"])
+    here.run(
+        "def g():\n    try:\n        import notthere\n    except ImportError as error:\n        return str(error)\n"
+    )
+    assert there.apply(here["g"]) == "No module named 'notthere'"

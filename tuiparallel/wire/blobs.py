@@ -42,11 +42,13 @@ class BlobStore:
     """The blobs of one cluster on one host; all its processes share the folder.
 
     folder must exist and should be private (0700). budget: bytes that one blob may have, None for no limit.
+    sync: a blob is on the disk before it has its name, for a folder that is to survive the host.
     """
 
-    def __init__(self, folder: Path, budget: int | None = None) -> None:
+    def __init__(self, folder: Path, budget: int | None = None, sync: bool = False) -> None:
         self.folder = Path(folder)
         self.budget = budget
+        self.sync = sync
         self._numbers = itertools.count()
 
     def __repr__(self) -> str:
@@ -134,6 +136,8 @@ class BlobStore:
             written = 0
             while written < view.nbytes:
                 written += os.write(descriptor, view[written:])
+            if self.sync:
+                os.fsync(descriptor)
         except BaseException:
             os.unlink(path)
             raise

@@ -12,7 +12,7 @@ import traceback
 from typing import Any
 
 from tuiparallel.errors import HUB_ERRORS, LOCAL_ERRORS, RemoteError
-from tuiparallel.wire import names, objects
+from tuiparallel.wire import names, objects, sources
 from tuiparallel.wire.messages import ErrorText
 
 OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -27,9 +27,20 @@ STEERING = ("StopIteration", "StopAsyncIteration", "TimeoutError", "CancelledErr
 
 
 def from_exception(
-    failure: BaseException, engine: int | None = None, uuid: str = "", method: str = "apply", pickled: bool = True
+    failure: BaseException,
+    engine: int | None = None,
+    uuid: str = "",
+    method: str = "apply",
+    *,
+    task: str = "a task",
+    pickled: bool = True,
 ) -> ErrorText:
-    """An exception as text, with the frames of the user's code; pickled=False leaves the exception itself out."""
+    """An exception as text, with the frames of the user's code; pickled=False leaves the exception itself out.
+
+    task: the function's name; a module that is missing on an engine is named with it, with the engine and the cure.
+    """
+    if isinstance(failure, ModuleNotFoundError) and sources.place():
+        sources.explained(failure, task)
     # A task that is a client itself may fail with what its own task failed with: that is then the name people know.
     remote = failure if isinstance(failure, RemoteError) else None
     return ErrorText(
