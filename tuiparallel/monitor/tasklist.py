@@ -49,7 +49,7 @@ class Tasks:
             self._build()
             return True
         changed = False
-        for task, submitted in changes.items():
+        for task, submitted in changes:
             changed = self._judge(task, submitted) or changed
         return changed
 

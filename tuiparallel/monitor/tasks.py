@@ -97,12 +97,15 @@ class Journal:
         self.ids.append(task)
         self.submitted.append(submitted)
 
-    def since(self, number: int) -> dict[int, float] | None:
-        """Ids (and submission times) of the entries from a number on; None when some of them are gone."""
+    def since(self, number: int) -> set[tuple[int, float]] | None:
+        """The different entries from a number on; None when some of them are gone.
+
+        A task whose time of submission was corrected has an entry for where it stood and one for where it stands.
+        """
         if number < self.base:
             return None
         at = number - self.base
-        return dict(zip(self.ids[at:], self.submitted[at:], strict=True))
+        return set(zip(self.ids[at:], self.submitted[at:], strict=True))
 
 
 class TaskTable:
