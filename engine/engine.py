@@ -19,6 +19,7 @@ from tuiparallel.engine.marks import MarkWriter
 from tuiparallel.engine.queue import Assignment, TaskQueue
 from tuiparallel.engine.runner import Runner
 from tuiparallel.engine.settings import EngineSettings
+from tuiparallel.engine.shelf import Shelf
 from tuiparallel.link.clock import Clock, SystemClock
 from tuiparallel.link.link import Link, LinkState
 from tuiparallel.wire.blobs import BlobStore
@@ -95,6 +96,7 @@ class Engine:
         self._interrupts = Interrupts()
         store = None if settings.blobs is None else BlobStore(settings.blobs, settings.blob_bytes)
         self._runner = Runner(settings.uuid, self._clock, self._capture, self._interrupts, store)
+        self._shelf = Shelf(self._runner.functions)
         self._mark = None if settings.mark is None else MarkWriter(settings.mark)
         self._main = threading.get_ident()
         self._link = Link(
@@ -269,12 +271,13 @@ class Engine:
                 pass  # greetings were handled by the link; the rest is a supervisor's
 
     def _run(self, message: Run) -> None:
-        functions = self._runner.functions
-        for hash, code in message.functions.items():
-            functions.load(hash, code)
+        self._shelf.receive(message)
         with self._mutex:
             self._queue.run(message.batches)
             self._open_gate()
+        if self._shelf.full:
+            with self._mutex:
+                self._shelf.forget(self._queue.functions())
 
     def _open_gate(self) -> None:
         if self._waiting:
@@ -353,6 +356,7 @@ class Engine:
         self._runner.welcome(message.engine, self.settings.host)
         if self._mark is not None:
             self._mark.welcome(message.engine)
+        self._shelf.greet()
         self._reported = None  # a hub that was away has to be told again
         with self._mutex:
             numbers = self._queue.welcomed(message)

@@ -144,6 +144,13 @@ class TaskQueue:
         returned = [Lease(task, lease) for task, lease in self._returned.items()]
         return running, queued, holding, returned
 
+    def functions(self) -> set[bytes]:
+        """The functions of the running task and of those that wait."""
+        batches = [assignment[2] for assignment in self._line]
+        if self.running is not None:
+            batches.append(self.running[2])
+        return {batch.function for batch in batches}
+
     def check(self) -> None:
         """What holds between any two events."""
         assert self.unkept == sum(size for _, size in self._sent.values())

@@ -120,7 +120,8 @@ class Supervisor:
                 self.spawn(count, list(replaces))
             case SignalEngine(uuid, signum):
                 if (watched := self._engines.get(uuid)) is not None:
-                    watched.asked = watched.asked or signum == signal.SIGTERM
+                    # Whoever has an engine killed also says whether another one is wanted.
+                    watched.asked = watched.asked or signum in (signal.SIGTERM, signal.SIGKILL)
                     orders.send(self._template, orders.Kill(uuid, signum))
             case EndCluster(reason) | Leave(reason):
                 self._ending = True

@@ -114,7 +114,7 @@ def test_a_crashed_engine_is_restarted_and_names_whom_it_follows(folder: Path) -
         hub.start_cluster(n=1)
         uuid = next(iter(hub.ids))
         assert hub.call(lambda: 1) == 1
-        hub.tell(SignalEngine(uuid, signal.SIGKILL))
+        os.kill(hub.call(os.getpid), signal.SIGKILL)
         exited = hub.wait_for(Exited)
         assert (exited.uuid, exited.signum, exited.marked) == (uuid, signal.SIGKILL, True)
         hub.until(lambda: len(hub.ids) == 2)
@@ -123,8 +123,25 @@ def test_a_crashed_engine_is_restarted_and_names_whom_it_follows(folder: Path) -
         assert hub.wait_for(Started, lambda started: started.engines[0][2] == 0).engines[0][0] == hello.uuid
         hub.send(Leave("no more"))
         hub.until(lambda: hub.count(Exited) == 2)
+        assert exited.peak_rss > 0
         end(hub)
         assert len(hub.ids) == 2
+    finally:
+        hub.close()
+
+
+def test_what_the_hub_has_killed_is_not_restarted(folder: Path) -> None:
+    hub = ScriptedHub(folder, n=1, restart="on-failure")
+    try:
+        hub.start_cluster(n=1)
+        hub.tell(SignalEngine(next(iter(hub.ids)), signal.SIGKILL))
+        assert hub.wait_for(Exited).signum == signal.SIGKILL
+        vitals = hub.count(Vitals)
+        hub.tell(Spawn(1, [0]))  # the hub itself says what follows
+        hub.until(lambda: len(hub.ids) == 2)
+        hub.until(lambda: hub.count(Vitals) > vitals + 1)
+        assert len(hub.ids) == 2
+        end(hub)
     finally:
         hub.close()
 
