@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuiparallel.errors import NoSuchEngine
+from tuiparallel.errors import NoSuchEngine, StartError
+from tuiparallel.link.clock import Deadline, SystemClock
 
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
@@ -62,11 +64,24 @@ class EngineSets(ABC):
         hub = self._hub()
         before = hub.ids
         count = self.n if n is None else _count(n)
-        hub.scale(len(before) + count, block=True)
+        self._ask_for(hub, len(before) + count)
         hub.wait_for_engines(len(before) + count, timeout=self._patience)
         key = str(len(self._sets))
         self._sets[key] = [engine for engine in hub.ids if engine not in before]
         return key
+
+    def _ask_for(self, hub: Client, total: int) -> None:
+        """Bring the number of engines to total; right after the start the supervisor may not have come yet."""
+        deadline = Deadline(SystemClock(), self._patience)
+        pause = threading.Event()
+        while True:
+            try:
+                hub.scale(total, block=True)
+                return
+            except StartError:
+                if deadline.passed():
+                    raise
+                pause.wait(0.02)
 
     def scale(self, n: int) -> list[int]:
         """Bring the number of engines to n and return the ids there are then.
@@ -74,7 +89,7 @@ class EngineSets(ABC):
         More are waited for; fewer: idle ones end first, others when their task has ended.
         """
         hub = self._hub()
-        hub.scale(_count(n), block=True)
+        self._ask_for(hub, _count(n))
         if len(hub.ids) < n:
             hub.wait_for_engines(n, timeout=self._patience)
         return hub.ids
