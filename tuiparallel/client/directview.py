@@ -147,6 +147,13 @@ class DirectView(View):
         result = self.map_async(f, *sequences, ordered=ordered, return_exceptions=return_exceptions)
         return eager(result)
 
+    def _parts_for(self, sequences: Sequence[Any]) -> int:
+        return len(self._aim()[0])
+
+    def _places(self, count: int) -> list[int] | None:
+        ids, _ = self._aim()
+        return [ids[number % len(ids)] for number in range(count)]
+
     # Code and namespaces ----------------------------------------------------------------------------------------
 
     def execute(

@@ -274,6 +274,20 @@ class View(Flagged):
         )
         return self._finish(combined, given("block", block, self._flag("block")))
 
+    def _parts_for(self, sequences: Sequence[Any]) -> int:
+        """In how many parts a ParallelFunction splits its input."""
+        return max(1, len(self))
+
+    def _each(self, f: Callable[..., Any], rows: Sequence[tuple[Any, ...]], kwargs: dict[str, Any]) -> list[Part]:
+        """A call f(*row, **kwargs) per row, each in one place."""
+        order = apply_order(self._settings(), f)
+        calls = [self._pack(row, kwargs) for row in rows]
+        return self._send(order, calls, self._places(len(rows)), len(calls)) if calls else []
+
+    def _places(self, count: int) -> list[int] | None:
+        """Where `count` calls of one place each go; None: the hub chooses."""
+        return None
+
     # Decorators -------------------------------------------------------------------------------------------------
 
     def remote(self, block: bool | None = None, **flags: Any) -> Callable[[Callable[..., Any]], Any]:
