@@ -232,15 +232,20 @@ class Engine:
             sys.excepthook(type(failure), failure, failure.__traceback__)
             self._exit(70)
 
+    def _kept(self, numbers: list[int]) -> None:
+        with self._mutex:
+            self._queue.kept(numbers)
+            self._open_gate()
+        self._link.ack(numbers)
+
     def _handle(self, message: Message) -> None:
         match message:
             case Run():
+                if message.kept:
+                    self._kept(message.kept)
                 self._run(message)
             case Kept(numbers):
-                with self._mutex:
-                    self._queue.kept(numbers)
-                    self._open_gate()
-                self._link.ack(numbers)
+                self._kept(numbers)
             case Revoke(leases):
                 with self._mutex:
                     back, refused = self._queue.revoke(leases)

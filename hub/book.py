@@ -7,7 +7,8 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tuiparallel.hub.events import Effect, Event, TaskEnded
+from tuiparallel.hub.acks import CLIENT_PATIENCE, ENGINE_PATIENCE, Acks
+from tuiparallel.hub.events import Effect, Event
 from tuiparallel.hub.feed import Feed
 from tuiparallel.hub.history import History
 from tuiparallel.hub.journal import Journal
@@ -58,10 +59,12 @@ class Book:
         self.tally = Tally(history.counts())
         self.feed = Feed(self.scheduler, self.registry, self.tally, config.observer_rate)
         self.journal = Journal()
+        self.accepted = Acks(CLIENT_PATIENCE)  # Submits, by session
+        self.kept = Acks(ENGINE_PATIENCE)  # Results and Returned, by engine
         self.out = Outgoing()
         self.blobs = BlobStore(Path(config.blobs), None)
         self.next_bundle = history.next_bundle()
-        self.ended: list[TaskEnded] = []  # of this turn
+        self.stored_functions: set[bytes] = set()  # hashes that are in the history; emptied when it forgets some
         self.effects: list[Effect] = []  # of this turn, not yet carried out
         self.after_commit: list[tuple[Session, Message]] = []  # questions that need this turn's rows
         self.open_bytes = 0  # bodies of open tasks

@@ -17,7 +17,6 @@ from tuiparallel.wire.ids import IdRange, SessionId, TaskId, counter_of, session
 from tuiparallel.wire.messages import (
     PROTOCOL,
     Abort,
-    Accepted,
     Ask,
     Clear,
     ClearNamespace,
@@ -136,6 +135,7 @@ class ClientDesk:
         if session.number in self.observing:
             self.observing.discard(session.number)
             self._count_observers()
+        book.accepted.drop(session.number)
         book.registry.disconnect_session(session)
         self.delivery.gone(session)
         self.requests.client_gone(session)
@@ -148,7 +148,7 @@ class ClientDesk:
         book = self.book
         code = self._code(session, submit)
         if submit.first < session.next:
-            book.out.client(session, Accepted([submit.first]))  # a copy: its acknowledgement was lost
+            book.accepted.add(session.number, submit.first, book.now, False)  # a copy: its acknowledgement was lost
             return
         error = self._unacceptable(submit)
         if submit.function and code is None and error is None:
@@ -170,11 +170,12 @@ class ClientDesk:
         session.open += batch.count
         book.open_bytes += batch.size
         book.journal.batches.append((batch, book.date))
-        if code is not None:
+        if code is not None and submit.function not in book.stored_functions:
+            book.stored_functions.add(submit.function)
             book.journal.functions[submit.function] = code
         book.tally.submitted(batch)
         book.tell(self._event(batch))
-        book.out.client(session, Accepted([submit.first]))
+        book.accepted.add(session.number, submit.first, book.now, submit.count == 1)
         if book.feed.observers:
             book.feed.client_changed(session.number)
             tasks = book.scheduler.tasks

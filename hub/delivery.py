@@ -6,11 +6,10 @@ from tuiparallel.hub.book import Book
 from tuiparallel.hub.events import TaskEnded
 from tuiparallel.hub.registry import Session
 from tuiparallel.wire.ids import TaskId, counter_of, session_of, task_id, unspan
-from tuiparallel.wire.messages import Attempt, Done, ErrorText, Extras, Got, Outcome, Ran
+from tuiparallel.wire.messages import COUNTED, Attempt, Done, ErrorText, Extras, Got, Outcome, Ran
 from tuiparallel.wire.states import State
 
 UNDER_WAY = 64 << 20  # bytes of outcomes a client may have been sent and not got
-COUNTED = 4096  # outcomes smaller than this are not counted one by one
 FRAME_LIMIT = 4 << 20
 MOST_OUTCOMES = 1000
 
@@ -121,12 +120,13 @@ class Delivery:
 
     def _pack(self, session: Session, hex: str, outcomes: list[Outcome]) -> None:
         start = size = 0
+        accepted = self.book.accepted.take(session.number)
         for position, outcome in enumerate(outcomes):
             size += len(outcome.body)
             if position > start and (size > FRAME_LIMIT or position - start >= MOST_OUTCOMES):
-                self.book.out.client(session, Done(hex, outcomes[start:position]))
-                start, size = position, len(outcome.body)
-        self.book.out.client(session, Done(hex, outcomes[start:]))
+                self.book.out.client(session, Done(hex, outcomes[start:position], accepted))
+                start, size, accepted = position, len(outcome.body), []
+        self.book.out.client(session, Done(hex, outcomes[start:], accepted))
 
     def _read(self, session: Session, names: list[tuple[str, int]]) -> None:
         """Outcomes from the history."""

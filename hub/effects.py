@@ -155,7 +155,7 @@ class Executor:
                     run, functions, size = [], {}, 0
                 size += weight
                 run.append(self._run_batch(batch, part, calls))
-        book.out.engine(record, Run(run, functions))
+        book.out.engine(record, Run(run, functions, book.kept.take(engine)))
 
     def _run_batch(self, batch: Batch, tasks: list[Task], calls: list[bytes]) -> RunBatch:
         work = batch.work

@@ -35,7 +35,6 @@ from tuiparallel.wire.messages import (
     Fenced,
     FromEngine,
     GaveUp,
-    Kept,
     Lease,
     Leave,
     Output,
@@ -53,6 +52,7 @@ from tuiparallel.wire.messages import (
 from tuiparallel.wire.states import EngineState
 
 DRAIN_PATIENCE = 1.0  # seconds a dead engine's last messages are waited for
+LIGHT = 65536  # bytes of a result that an engine may well keep a moment longer
 LEAVE_PATIENCE = 2.0  # seconds an engine has to leave by itself
 
 
@@ -99,10 +99,10 @@ class EngineDesk:
             case Results(number, ran):
                 if not book.storage_error:  # else it stays with the engine, which sends it again
                     book.tell(TasksRan(engine.id, ran))
-                    book.out.engine(engine, Kept([number]))
+                    book.kept.add(engine.id, number, book.now, len(ran) == 1 and len(ran[0].body) < LIGHT)
             case Returned(number, leases, refused):
                 book.tell(LeasesReturned(engine.id, leases, refused))
-                book.out.engine(engine, Kept([number]))
+                book.kept.add(engine.id, number, book.now, False)
             case Began(task, lease, started, _):
                 book.tell(TaskBegan(engine.id, task, lease, started))
                 if known := book.scheduler.tasks.get(task):

@@ -20,7 +20,7 @@ import msgspec
 
 from tuiparallel.hub.schema import TABLES, VERSION
 from tuiparallel.hub.task import Batch
-from tuiparallel.wire.ids import COUNTER_BITS, Span, TaskId
+from tuiparallel.wire.ids import COUNTER_BITS, COUNTER_MASK, Span, TaskId
 from tuiparallel.wire.messages import Ran, Work
 
 log = logging.getLogger("tuiparallel.hub.history")
@@ -131,7 +131,7 @@ class History:
             self._db.execute("ROLLBACK")
 
     def put_batch(self, batch: Batch, received: float) -> None:
-        """A new submission, with its bodies; also moves the session's `next`."""
+        """A new submission, with its bodies. The session's `next` follows from its newest one."""
         body = _pack(batch.calls)
         work = batch.work
         self._db.execute(
@@ -149,10 +149,6 @@ class History:
                 work.submitted,
                 received,
             ),
-        )
-        self._db.execute(
-            "UPDATE sessions SET next=? WHERE id=?",
-            ((batch.first & ((1 << COUNTER_BITS) - 1)) + batch.count, batch.session),
         )
         if batch.blobs:
             self._db.executemany(
@@ -224,8 +220,19 @@ class History:
         return None if row is None else str(row[0])
 
     def sessions(self) -> list[SessionRecord]:
-        rows = self._db.execute("SELECT id, hex, host, pid, who, next, since FROM sessions ORDER BY id")
-        return [SessionRecord(*row) for row in rows]
+        rows = self._db.execute("SELECT id, hex, host, pid, who, next, since FROM sessions ORDER BY id").fetchall()
+        return [
+            SessionRecord(id, hex, host, pid, who, max(next, self._next_of(id)), since)
+            for id, hex, host, pid, who, next, since in rows
+        ]
+
+    def _next_of(self, session: int) -> int:
+        """The counter after a session's newest submission that is not forgotten."""
+        newest = self._db.execute(
+            "SELECT first, count FROM batches WHERE first >= ? AND first < ? ORDER BY first DESC LIMIT 1",
+            (session << COUNTER_BITS, (session + 1) << COUNTER_BITS),
+        ).fetchone()
+        return 0 if newest is None else (newest[0] & COUNTER_MASK) + newest[1]
 
     def living_engines(self) -> list[EngineRecord]:
         rows = self._db.execute("SELECT id, uuid, host, pid, joined FROM engines WHERE gone IS NULL ORDER BY id")
@@ -354,6 +361,11 @@ class History:
         self._db.execute("DELETE FROM tasks WHERE id>=? AND id<?", (first, last))
         self._db.execute("DELETE FROM attempts WHERE task>=? AND task<?", (first, last))
         self._db.execute("DELETE FROM batches WHERE first=?", (first,))
+        # What is forgotten must never be taken for new.
+        self._db.execute(
+            "UPDATE sessions SET next=max(next, ?) WHERE id=?",
+            ((first & COUNTER_MASK) + count, first >> COUNTER_BITS),
+        )
         return [
             name
             for name in names

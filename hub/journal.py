@@ -12,11 +12,15 @@ from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import Span
 from tuiparallel.wire.messages import Ran
 
+# That a batch is over follows from its tasks, so the mark (which spares a restarted hub the look) may lag.
+_ENDED_AT_ONCE = 256
+
 
 class Journal:
     """Rows by table, in the order of their events. write() and clear() belong together."""
 
     def __init__(self) -> None:
+        self.ended: list[int] = []  # batches that are over
         self.clear()
 
     def clear(self) -> None:
@@ -24,7 +28,6 @@ class Journal:
         self.functions: dict[bytes, bytes] = {}
         self.bundles: list[tuple[int, list[Ran], float]] = []
         self.tasks: list[TaskRecord] = []
-        self.ended: list[int] = []
         self.leases: list[tuple[int, int, list[Span]]] = []
         self.attempts: list[tuple[int, int, int, float | None, float | None, str]] = []
         self.others: list[Callable[[History], object]] = []  # rare: sessions, engines, facts, forgetting
@@ -34,7 +37,7 @@ class Journal:
             self.batches
             or self.bundles
             or self.tasks
-            or self.ended
+            or len(self.ended) >= _ENDED_AT_ONCE
             or self.leases
             or self.attempts
             or self.others
@@ -47,8 +50,6 @@ class Journal:
         try:
             for hash, code in self.functions.items():
                 history.put_function(hash, code)
-            for other in self.others:
-                other(history)
             for batch, received in self.batches:
                 history.put_batch(batch, received)
             for id, ran, at in self.bundles:
@@ -59,9 +60,14 @@ class Journal:
                 history.put_attempt(*attempt)
             for lease in self.leases:
                 history.put_lease(*lease)
-            if self.ended:
+            mark = bool(self.others) or len(self.ended) >= _ENDED_AT_ONCE
+            if mark:
                 history.end_batches(self.ended)
+            for other in self.others:
+                other(history)
             history.commit()
+            if mark:
+                self.ended = []
         except BaseException:
             history.rollback()
             raise

@@ -22,7 +22,7 @@ from tuiparallel.hub.requests import Requests
 from tuiparallel.link.clock import Clock
 from tuiparallel.link.doors import Doors, Peer, Role, Sent
 from tuiparallel.link.failpoints import failpoint
-from tuiparallel.wire.messages import Delta, Done, Message, Notice, Probe, Query, Snapshot
+from tuiparallel.wire.messages import Accepted, Delta, Done, Kept, Message, Notice, Probe, Query, Snapshot
 
 log = logging.getLogger("tuiparallel.hub")
 
@@ -129,6 +129,7 @@ class Loop:
 
     def _send(self) -> None:
         self.delivery.send()
+        self._acknowledge()
         failpoint("hub.sending")
         if self._stalled:
             self._send_stalled()
@@ -144,6 +145,14 @@ class Loop:
             elif sent is Sent.GONE:
                 self._gone(role, peer)
         failpoint("hub.sent")
+
+    def _acknowledge(self) -> None:
+        """What nothing else has taken along."""
+        book = self.book
+        for number, firsts in book.accepted.ripe(book.now):
+            book.out.client(book.registry.sessions[number], Accepted(firsts))
+        for engine, numbers in book.kept.ripe(book.now):
+            book.out.engine(book.registry.engines[engine], Kept(numbers))
 
     def _send_notices(self) -> None:
         """While nothing can be committed, people still hear why."""
@@ -259,7 +268,14 @@ class Loop:
         book = self.book
         now = self.clock.monotonic()
         at = min(self.engines.next_deadline(), self._next_probe)
-        for other in (book.scheduler.next_deadline(), book.feed.next_deadline(), self.keeping.next_deadline()):
+        deadlines = (
+            book.scheduler.next_deadline(),
+            book.feed.next_deadline(),
+            self.keeping.next_deadline(),
+            book.accepted.next_deadline(),
+            book.kept.next_deadline(),
+        )
+        for other in deadlines:
             if other is not None:
                 at = min(at, other)
         if self._stalled or (self.delivery.busy and self.delivery.waits()):

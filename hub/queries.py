@@ -291,8 +291,7 @@ class QueryDesk:
         book = self.book
         history = book.history
         if arguments.get("all"):
-            chosen = [(first, count) for first, count in history.oldest_ended(-1)]
-            ids = [id for first, count in chosen for id in range(first, first + count)]
+            ids = [row[0] for row in history.query("SELECT id FROM tasks")]
         elif arguments.get("targets") is not None:
             marks = ",".join("?" * len(arguments["targets"]))
             ids = [

@@ -65,6 +65,8 @@ def _restore_tasks(book: Book) -> None:
     attempts = book.history.attempts_by_task()
     for batch, open_ids in book.history.open_batches():
         batch.open = len(open_ids)
+        if not open_ids:
+            book.journal.ended.append(batch.first)
         session = book.registry.sessions.get(batch.session)
         if session is None or not open_ids:
             continue

@@ -28,6 +28,7 @@ from tuiparallel.wire.failures import to_local
 from tuiparallel.wire.ids import spans
 from tuiparallel.wire.known import KnownFunctions
 from tuiparallel.wire.messages import (
+    COUNTED,
     MAX_BATCH,
     PROTOCOL,
     Accepted,
@@ -244,9 +245,13 @@ class Session:
         got: dict[str, list[int]] = {}
         for message in messages:
             match message:
-                case Done(session, outcomes):
+                case Done(session, outcomes, accepted):
+                    if accepted:
+                        self.submitter.accepted(accepted)
                     self.settle(session, outcomes, now)
-                    got.setdefault(session, []).extend([outcome.task for outcome in outcomes])
+                    large = [outcome.task for outcome in outcomes if len(outcome.body) > COUNTED]
+                    if large:
+                        got.setdefault(session, []).extend(large)
                 case Accepted(firsts):
                     self.submitter.accepted(firsts)
                 case Rejected(first, error):

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from tuiparallel.link.frames import FrameDecoder, encode, following, number_of, readable
+from tuiparallel.link.frames import NOBLOCK, SNDMORE_NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.wire.messages import (
     ClientHello,
     EngineHello,
@@ -89,7 +89,7 @@ class Doors:
             socket = self._sockets[role]
             size = count = 0
             while size < bytes_limit and count < messages_limit and readable(socket):
-                frames = socket.recv_multipart(zmq.NOBLOCK)
+                frames = socket.recv_multipart(NOBLOCK)
                 count += 1
                 if len(frames) != 2:
                     self.malformed += 1
@@ -136,7 +136,7 @@ class Doors:
         strangers[peer] = None
         self._connections[role].pop(peer, None)
         try:
-            self._sockets[role].send_multipart([peer, encode(0, SayHello())], zmq.NOBLOCK)
+            self._sockets[role].send_multipart([peer, encode(0, SayHello())], NOBLOCK)
         except zmq.ZMQError:
             pass  # full or gone: it will speak, or connect, again
 
@@ -147,8 +147,11 @@ class Doors:
             return Sent.GONE
         if isinstance(message, (Welcome, EngineWelcome, SupervisorWelcome)):
             connection.sent = 0
+        socket = self._sockets[role]
         try:
-            self._sockets[role].send_multipart([peer, encode(connection.sent, message)], zmq.NOBLOCK, copy=True)
+            # Both parts, or neither: only the first one of a message can be refused.
+            socket.send(peer, SNDMORE_NOBLOCK)
+            socket.send(encode(connection.sent, message), NOBLOCK)
         except zmq.Again:
             return Sent.AGAIN
         except zmq.ZMQError as error:

@@ -13,6 +13,11 @@ import zmq
 from tuiparallel.wire.messages import Message
 
 _NUMBER = 4
+# Plain integers: combining pyzmq's flag enums costs microseconds at each use.
+NOBLOCK = int(zmq.NOBLOCK)
+SNDMORE_NOBLOCK = int(zmq.SNDMORE) | NOBLOCK
+_EVENTS = int(zmq.EVENTS)
+_POLLIN = int(zmq.POLLIN)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -31,7 +36,7 @@ def following(number: int) -> int:
 
 def readable(socket: zmq.Socket[bytes]) -> bool:
     """Whether a message can be taken now; cheaper than an exception for an empty socket."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(int(socket.getsockopt(_EVENTS)) & _POLLIN)
 
 
 def number_of(frame: bytes | memoryview) -> int:

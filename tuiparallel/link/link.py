@@ -21,7 +21,7 @@ import msgspec
 import zmq
 
 from tuiparallel.link.clock import Clock, SystemClock
-from tuiparallel.link.frames import FrameDecoder, encode, following, number_of, readable
+from tuiparallel.link.frames import NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.link.outbox import Outbox
 from tuiparallel.link.wakeup import Wakeup
 from tuiparallel.wire.messages import (
@@ -130,7 +130,9 @@ class Link:
 
     def _put(self, message: Message) -> None:
         if self._dress is not None:
-            message = self._dress(message)  # once, in the order of sending: a stalled message must not be dressed again
+            message = self._dress(
+                message
+            )  # once, in the order of sending: a stalled message must not be dressed again
         if self._stalled:
             self._stalled.append(message)
             return
@@ -140,7 +142,7 @@ class Link:
 
     def _try(self, message: Message) -> bool:
         try:
-            self._socket.send(encode(self._sent, message), zmq.NOBLOCK)
+            self._socket.send(encode(self._sent, message), NOBLOCK)
         except zmq.Again:
             return False
         self._sent = following(self._sent)
@@ -180,7 +182,7 @@ class Link:
             if self.state is LinkState.CLOSED:
                 return []
             while len(frames) < _DRAIN and readable(self._socket):
-                frames.append(self._socket.recv(zmq.NOBLOCK))
+                frames.append(self._socket.recv(NOBLOCK))
             if len(frames) == _DRAIN:
                 self._wakeup.set()  # there may be more, and its edge is gone
         messages: list[Message] = []
@@ -219,7 +221,7 @@ class Link:
     def _watch(self) -> None:
         """Read what the monitor says of the connection."""
         while readable(self._monitor):
-            frames = self._monitor.recv_multipart(zmq.NOBLOCK)
+            frames = self._monitor.recv_multipart(NOBLOCK)
             event = int.from_bytes(frames[0][:2], "little")
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._greet()
@@ -250,7 +252,7 @@ class Link:
         with self._lock:
             if not self._socket.closed:
                 try:
-                    self._socket.send(encode(0, hello), zmq.NOBLOCK)
+                    self._socket.send(encode(0, hello), NOBLOCK)
                     self._sent = 1
                 except zmq.Again:
                     pass  # upkeep says it again

@@ -18,6 +18,7 @@ from tuiparallel.wire.ids import IdRange, Span
 
 PROTOCOL = 1
 MAX_FRAME = 8 << 20  # the largest frame an honest peer sends, in bytes
+COUNTED = 4096  # bytes of a body above which an outcome counts as under way until its client has Got it
 MAX_BATCH = 1000  # tasks in one Submit, Run or Results
 
 
@@ -228,7 +229,7 @@ class Submit(Message):
 
 
 class Got(Message):
-    """These outcomes have arrived; the hub need not deliver them again."""
+    """These outcomes have arrived, so there is room for more. Only those with bodies above COUNTED bytes are named."""
 
     tasks: list[IdRange]
 
@@ -360,6 +361,7 @@ class Done(Message):
 
     session: str
     outcomes: list[Outcome]
+    accepted: list[int] = []  # the receiver's Submits that are on record, as in Accepted
 
 
 class Reply(Message):
@@ -724,6 +726,7 @@ class Run(Message):
 
     batches: list[RunBatch]
     functions: dict[bytes, bytes] = {}
+    kept: list[int] = []  # as in Kept
 
 
 class Kept(Message):
