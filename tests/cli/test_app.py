@@ -30,7 +30,7 @@ def tuipar(*arguments: str, **options: object) -> subprocess.CompletedProcess[st
         (["exec"], "CODE"),
         (["engines"], "add N"),
         (["engines", "ad", "2"], "add"),
-        (["engines", "add", "two"], "two"),
+        (["engines", "add", "two"], "valid integer"),
         (["engines", "add", "--", "-2"], "0 or more"),
         (["engines", "signal", "SIGTREM"], "SIGTERM"),
         (["abort"], "--where"),

@@ -12,7 +12,7 @@ import typer
 
 from tuiparallel.cli.call import Call
 from tuiparallel.cli.exits import CommandError, ExitCode, code_of, usage, write_report
-from tuiparallel.cli.printer import Printer, drop_stdout
+from tuiparallel.cli.printer import Printer
 from tuiparallel.cli.verbs import verb, with_common
 
 _HELP = "Interactive parallel computing. Without a verb: the console, on the running cluster or on a new local one."
@@ -289,9 +289,6 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         out.error("KeyboardInterrupt", "interrupted; tasks that were submitted go on", ExitCode.INTERRUPTED)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        drop_stdout()
-        return ExitCode.DONE
     except Exception as error:
         return _failed(error, out)
     finally:

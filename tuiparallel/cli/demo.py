@@ -120,7 +120,7 @@ def demo(call: Call, headless: bool, n: int | None) -> int:
     if not headless and not call.out.as_json:
         from tuiparallel.cli.console import show_demo
 
-        return show_demo(call, cluster)
+        return show_demo(cluster)
     with cluster as client:
         call.out.cluster = cluster.name
         call.out.note(f"{len(client.ids)} engines parse {library()}, one task per file")

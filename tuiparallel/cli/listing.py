@@ -65,7 +65,7 @@ def ls(call: Call, noun: str, where: str | None, width: int | None) -> int:
         rows = list(report.listing(watched.store, noun, watched.now(), wanted))
     if call.out.as_json:
         for row in rows:
-            call.out.json(row)
+            call.out.json(row | {"cluster": watched.name})
     elif rows:
         _lines(call, report.table(noun, rows, _width(width)))
     else:
@@ -113,7 +113,7 @@ def status(call: Call) -> int:
     with watch(call) as watched:
         now = watched.now()
         header = watched.store.header(now)
-        row = report.status_row(header, _hub_memory(watched), watched.store.limits())
+        row = report.status_row(header, _hub_memory(watched), watched.store.limits()) | {"cluster": watched.name}
         up = duration(max(0.0, header.at - header.started))
     hub, tasks, engines = row["hub"], row["tasks"], row["engines"]
     others = "".join(
@@ -121,7 +121,7 @@ def status(call: Call) -> int:
     )
     memory = "" if hub["rss"] is None else f", {report.size(hub['rss'])}"
     lines = [
-        f"{header.cluster}: up {up}, hub {hub['pid']}{memory}, started {hub['boots']}x, durability {row['durability']}",
+        f"{watched.name}: up {up}, hub {hub['pid']}{memory}, started {hub['boots']}x, durability {row['durability']}",
         f"engines  {engines['total']} of {engines['expected']}: {engines['busy']} busy, {engines['idle']} idle",
         f"tasks    {tasks['queued']:,} queued, {tasks['assigned']:,} assigned, {tasks['done']:,} done{others};"
         f" {row['tasks_per_s']:,.1f}/s",
@@ -149,7 +149,7 @@ def once(call: Call, width: int | None) -> int:
         now = watched.now()
         if call.out.as_json:
             for row in report.once_rows(watched.store, now, _hub_memory(watched)):
-                call.out.json(row)
+                call.out.json(row | {"cluster": watched.name})
         else:
             _lines(call, report.once(watched.store, now, _width(width)))
     return ExitCode.DONE

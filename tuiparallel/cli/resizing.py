@@ -96,7 +96,7 @@ def _show(call: Call, client: Client) -> int:
 
 def _engine_rows(call: Call) -> list[Row]:
     with watch(call) as watched:
-        return list(listing(watched.store, "engines", watched.now()))
+        return [row | {"cluster": watched.name} for row in listing(watched.store, "engines", watched.now())]
 
 
 def _list(ids: list[int]) -> str:

@@ -13,6 +13,10 @@ from typing import NamedTuple
 LONGEST = 10  # functions of a file that can matter for the longest ten of all
 
 
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where a statement keeps its statements
+
+
 class LongFunction(NamedTuple):
     """A function and how long it is; path is relative to the library."""
 
@@ -53,21 +57,23 @@ def parse_file(home: str, path: str) -> Parsed:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old escapes in old files
         tree = ast.parse(text, path)
-    classes = sum(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
+    found = list(_definitions(tree, ""))
     functions = [
         LongFunction((node.end_lineno or node.lineno) - node.lineno + 1, name, path, node.lineno)
-        for name, node in _functions(tree, "")
+        for name, node in found
+        if not isinstance(node, ast.ClassDef)
     ]
     longest = sorted(functions, reverse=True)[:LONGEST]
-    return Parsed(path, text.count("\n") + (not text.endswith("\n") and bool(text)), len(functions), classes, longest)
+    lines = text.count("\n") + (bool(text) and not text.endswith("\n"))
+    return Parsed(path, lines, len(functions), len(found) - len(functions), longest)
 
 
-def _functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield f"{prefix}{child.name}", child
-            yield from _functions(child, f"{prefix}{child.name}.")
-        elif isinstance(child, ast.ClassDef):
-            yield from _functions(child, f"{prefix}{child.name}.")
-        else:
-            yield from _functions(child, prefix)
+def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:
+    """All functions and classes with their qualified names. Only statements are walked: expressions hold none."""
+    for name in _BLOCKS:
+        for child in getattr(node, name, ()):
+            if isinstance(child, Definition):
+                yield f"{prefix}{child.name}", child
+                yield from _definitions(child, f"{prefix}{child.name}.")
+            else:
+                yield from _definitions(child, prefix)

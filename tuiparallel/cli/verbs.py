@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from tuiparallel.cli.call import Call
+from tuiparallel.cli.exits import ExitCode
+from tuiparallel.cli.printer import drop_stdout
 
 _COMMON = (
     (
@@ -54,7 +56,11 @@ def with_common(function: Callable[..., int]) -> Callable[..., int]:
         ctx.obj = common
         call = Call(common["cluster"], common["file"], bool(common["as_json"]), bool(common["quiet"]))
         call.subcommand = ctx.invoked_subcommand
-        return function(call, **given)
+        try:
+            return function(call, **given)
+        except BrokenPipeError:  # who read our output has enough of it
+            drop_stdout()
+            return ExitCode.DONE
 
     parameters = [context, *own, *_common()]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
