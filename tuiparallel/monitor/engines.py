@@ -80,7 +80,8 @@ class Engines:
                 self._forget_one()
         idle = row.state == EngineState.IDLE
         if idle and (seat.idle_since is None or seat.row.state != EngineState.IDLE or seat.row.done != row.done):
-            seat.idle_since = max(at, row.since) if seat.row is not row else row.since
+            # Of an engine that worked before we looked nobody here knows when it stopped.
+            seat.idle_since = row.since if seat.row is row and not row.done + row.errors else max(at, row.since)
         elif not idle:
             seat.idle_since = None
         if row.task is not None:

@@ -97,12 +97,15 @@ class Functions:
         name = clean_line(row.name)
         if name != row.name:
             row = msgspec.structs.replace(row, name=name)
-        if self.rows.get(name) == row or self.folded.get(name) == row:
+        if self.rows.get(name) == row:
+            return False
+        bare = msgspec.structs.replace(row, buckets={})
+        if self.folded.get(name) == bare:
             return False
         if name in self.rows or len(self.rows) < self.limit:
             self.rows[name] = row
         else:
-            self.folded[name] = msgspec.structs.replace(row, buckets={})
+            self.folded[name] = bare
             if len(self.folded) > 10 * self.limit:
                 self.folded.pop(next(iter(self.folded)))
             rarest = min(self.rows.values(), key=lambda item: item.done + item.failed)

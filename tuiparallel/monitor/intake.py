@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
+from operator import attrgetter
 
 import msgspec
 
@@ -343,14 +344,13 @@ class Intake:
 
         When tasks come fast their ends are told merged, without their names; what ran first most likely ended first.
         """
-        excess = len(self.tasks.open) - self.counters.queued - self.counters.assigned
+        excess = len(self.tasks.open) - len(self.doubtful) - self.counters.queued - self.counters.assigned
         if excess <= 0:
             return
-        running = {seat.row.task for seat in self.engines.seats.values()}
-        gone = list(islice((task for task in self.tasks.open if task not in running), excess))
+        kept = {seat.row.task for seat in self.engines.seats.values()} | self.doubtful
+        gone = list(islice((task for task in self.tasks.open if task not in kept), excess))
         if gone:
             self.tasks.forget(gone)
-            self.doubtful.difference_update(gone)
             self.moved(Section.TASKS)
 
     # Spans ---------------------------------------------------------------------------------------------------------
@@ -363,16 +363,16 @@ class Intake:
 
     def _add_spans(self, engine: int, new: list[Span]) -> None:
         spans = self._spans(engine)
-        before = len(spans)
+        before = spans.count
         new = [span for span in new if not spans.has(span)]
         if len(new) == 1:
             spans.add(new[0])
         else:
             spans.add_many(new)
-        self.span_count += len(spans) - before
+        self.span_count += spans.count - before
         if self.span_count > self.bounds.spans:
-            largest = max(self.spans.values(), key=len)
-            gone = largest.trim(max(len(largest) // 16, self.span_count - self.bounds.spans))
+            largest = max(self.spans.values(), key=attrgetter("count"))
+            gone = largest.trim(max(largest.count // 16, self.span_count - self.bounds.spans))
             self.span_count -= gone
             self.spans_gone += gone
 

@@ -135,7 +135,9 @@ class EngineSpans:
         self.unknown_since: float | None = None
         self.open: Span | None = None  # end and busy are those at the time of the read
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """Spans kept. (No __len__: an engine without spans is not nothing, it may fail, run or be silent.)"""
         return sum(len(track) for track in self.tracks)
 
     def add(self, span: Span) -> bool:

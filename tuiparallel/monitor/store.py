@@ -116,7 +116,7 @@ class ClusterStore(Reads):
             gone = self._in.engines.forget_dead()
             for engine in gone:
                 if spans := self._in.spans.pop(engine, None):
-                    self._in.span_count -= len(spans)
+                    self._in.span_count -= spans.count
             if gone:
                 self._in.moved(Section.ENGINES, Section.TIMELINE)
             return gone
