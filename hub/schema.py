@@ -21,7 +21,6 @@ CREATE TABLE functions(hash BLOB PRIMARY KEY, code BLOB) WITHOUT ROWID;
 CREATE TABLE batches(
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, function BLOB, work BLOB NOT NULL, calls BLOB, crc INTEGER,
     name TEXT, label TEXT, submitted REAL, received REAL, ended INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX open_batches ON batches(first) WHERE ended = 0;
 CREATE TABLE tasks(
     id INTEGER PRIMARY KEY, batch INTEGER, state INTEGER NOT NULL, engine INTEGER, attempt INTEGER, started REAL,
     completed REAL, received REAL, bundle INTEGER);
