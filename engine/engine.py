@@ -156,13 +156,14 @@ class Engine:
         return assignment
 
     def _ended(self, ran: Ran) -> None:
+        size = _size(ran)
         with self._mutex:
-            if self._queue.finish():
+            if self._queue.finish(size):
                 results = self._results
                 if not results:
                     self._oldest = ran.completed
                 results.append(ran)
-                self._results_bytes += _size(ran)
+                self._results_bytes += size
             flush = (
                 ran.completed - self._oldest > GATHER
                 or len(self._results) >= MAX_BATCH

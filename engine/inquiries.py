@@ -13,6 +13,7 @@ from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 from tuiparallel.engine.interrupts import user_code
+from tuiparallel.wire import failures
 from tuiparallel.wire.messages import ErrorText, Inquiry
 
 SHOWN = 1000  # names or completions in one answer
@@ -53,7 +54,7 @@ def stack(frame: FrameType | None) -> str:
         frame = frame.f_back
     if not inside:
         return ""
-    while found and "/tuiparallel/engine/" in found[-1][0].f_code.co_filename:
+    while found and found[-1][0].f_code.co_filename.startswith(failures.OWN_FOLDER):
         found.pop()
     return "".join(traceback.StackSummary.extract(reversed(found)).format())
 

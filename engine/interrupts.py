@@ -33,6 +33,16 @@ def in_user_code(frame: FrameType | None) -> bool:
     return False
 
 
+def without_handler(failure: KeyboardInterrupt) -> None:
+    """Take the handler's own frame off the end of its traceback."""
+    last = failure.__traceback__
+    while last is not None and last.tb_next is not None:
+        if last.tb_next.tb_next is None and last.tb_next.tb_frame.f_code is Interrupts._on_signal.__code__:
+            last.tb_next = None
+            return
+        last = last.tb_next
+
+
 class Interrupts:
     """SIGINT for the main thread of this process. The main thread says what it runs; any thread may interrupt."""
 

@@ -25,7 +25,7 @@ class TaskQueue:
 
     def __init__(self, unkept_limit: int, remembered: int = REMEMBERED) -> None:
         self.running: Assignment | None = None
-        self.unkept = 0  # bytes
+        self.unkept = 0  # bytes of results that the hub has not kept
         self._unkept_limit = unkept_limit
         self._remembered = remembered
         self._line: deque[Assignment] = deque()
@@ -44,7 +44,7 @@ class TaskQueue:
     @property
     def startable(self) -> bool:
         """Whether a task may start: the hub has kept enough of the results."""
-        return self.unkept < self._unkept_limit or not self._sent
+        return self.unkept < self._unkept_limit or not self.unkept
 
     def run(self, batches: Iterable[RunBatch]) -> int:
         """These tasks have arrived, to be run in this order; returns how many are new. Copies are dropped."""
@@ -72,8 +72,8 @@ class TaskQueue:
                 return assignment
         return None
 
-    def finish(self) -> bool:
-        """The running task has ended; whether its result is wanted."""
+    def finish(self, size: int) -> bool:
+        """The running task has ended with a result of `size` bytes; whether it is wanted."""
         assignment = self.running
         assert assignment is not None
         self.running = None
@@ -83,13 +83,13 @@ class TaskQueue:
             self._settle(task)
             return False
         self._holding[task] = lease
+        self.unkept += size
         return True
 
     def send(self, leases: Sequence[Lease | Ran], size: int) -> int:
-        """Results or returns of these leases leave in one message of `size` bytes; returns its number."""
+        """Results or returns of these leases leave in one message, with `size` bytes of results; returns its number."""
         self._number += 1
         self._sent[self._number] = (leases, size)
-        self.unkept += size
         return self._number
 
     def revoke(self, leases: Sequence[Lease]) -> tuple[list[Lease], list[Lease]]:
@@ -153,7 +153,7 @@ class TaskQueue:
 
     def check(self) -> None:
         """What holds between any two events."""
-        assert self.unkept == sum(size for _, size in self._sent.values())
+        assert self.unkept >= sum(size for _, size in self._sent.values())
         assert len(self._over) <= self._remembered
         for part in (self._queued, self._holding, self._returned):
             assert all(self._newest[task] >= lease for task, lease in part.items())

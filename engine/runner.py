@@ -16,7 +16,7 @@ import msgspec
 from tuiparallel.engine import forks
 from tuiparallel.engine.capture import Capture
 from tuiparallel.engine.cells import Cells
-from tuiparallel.engine.interrupts import Interrupts, user_code
+from tuiparallel.engine.interrupts import Interrupts, user_code, without_handler
 from tuiparallel.engine.namespace import Namespace
 from tuiparallel.engine.queue import Assignment
 from tuiparallel.errors import MessageTooLarge
@@ -200,6 +200,8 @@ class Runner:
         if isinstance(failure, ElementFailed):
             facts["index"] = failure.index
             failure = failure.__cause__ or failure
+        if isinstance(failure, KeyboardInterrupt):
+            without_handler(failure)
         method = "execute" if batch.kind == Kind.EXECUTE else "apply"
         text = failures.from_exception(failure, self.engine, self.uuid, method)
         return msgspec.structs.replace(text, facts=facts) if facts else text
