@@ -57,22 +57,24 @@ class FakeCluster:
         self.offsets: dict[tuple[int, str], int] = {}
         self.started = self.clock.time()
         self.told = 0
+        self.asked_older = 0
         self.wake: Callable[[], None] = lambda: None
         self._fresh: dict[str, list[Any]] = {}
 
     # What a feed does -------------------------------------------------------------------------------------------
 
-    def start(self, wake: Callable[[], None]) -> None:
-        """As a feed: the console gives its alarm clock."""
-        self.wake = wake
+    def start(self) -> None:
+        """As a feed: the news come when the test says so."""
 
-    def stop(self) -> None:
+    def stop(self, timeout: float = 2.0) -> None:
         """As a feed: nothing to end."""
 
-    @property
-    def idle(self) -> bool:
-        """As a feed: nothing is on its way once tell has returned."""
-        return True
+    def seen(self) -> None:
+        """As a feed: the alarm was heard."""
+
+    def load_older(self) -> None:
+        """As a feed: there is nothing older."""
+        self.asked_older += 1
 
     def attach(self) -> FakeCluster:
         """Sends the snapshot and goes live."""
@@ -108,7 +110,7 @@ class FakeCluster:
             step = min(1.0, seconds)
             self.clock.advance(step)
             seconds -= step
-            for id, row in self.engines.items():
+            for row in self.engines.values():
                 if EngineState(row.state) in (EngineState.IDLE, EngineState.BUSY):
                     self._engine(msgspec.structs.replace(row, heard=self.clock.time()))
             self.tell()
@@ -190,7 +192,9 @@ class FakeCluster:
         self.starts(id, engine)
         return id
 
-    def ends(self, id: int, state: State = State.DONE, ename: str = "", evalue: str = "", traceback: str = "") -> None:
+    def ends(
+        self, id: int, state: State = State.DONE, ename: str = "", evalue: str = "", traceback: str = ""
+    ) -> None:
         """A running task ends."""
         now = self.clock.time()
         task = self.tasks[id]
@@ -209,7 +213,10 @@ class FakeCluster:
             done=row.done + (not failed), errors=row.errors + failed, since=now, heard=now))  # fmt: skip
         self._function(task.name, now - task.started, failed)
         if failed:
-            text = traceback or f'Traceback (most recent call last):\n  File "job.py", line 7, in {task.name}\n{ename}: {evalue}'
+            text = (
+                traceback
+                or f'Traceback (most recent call last):\n  File "job.py", line 7, in {task.name}\n{ename}: {evalue}'
+            )
             self._changed("failures", FailureRow(id, task.engine, task.name, ename, evalue, text, now, state))
 
     def fails(self, id: int, ename: str = "ValueError", evalue: str = "shapes (4,) (3,)") -> None:
@@ -253,7 +260,9 @@ class FakeCluster:
         if row.task is not None:
             self.ends(row.task, State.LOST, "EngineError", f"engine {engine} died: {reason}")
             row = self.engines[engine]
-        self._engine(msgspec.structs.replace(row, state=EngineState.DEAD, reason=reason, since=now, successor=successor))
+        self._engine(
+            msgspec.structs.replace(row, state=EngineState.DEAD, reason=reason, since=now, successor=successor)
+        )
         self._changed("events", EventRow(now, "died", f"engine {engine}: {reason}", engine))
 
     def goes_away(self, tries: int = 1) -> None:
@@ -279,6 +288,8 @@ class FakeClient:
     def __init__(self, cluster: FakeCluster) -> None:
         self.cluster = cluster
         self.session = MINE
+        self.name = self.cluster_name = cluster.name
+        self.connection_path = ""
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.error: Exception | None = None
         self.stack = 'File "job.py", line 3, in fit\n    while True: pass'
@@ -336,7 +347,9 @@ def busy_cluster() -> FakeCluster:
     cluster.submits("mc_step", 60_000, rows=50)
     cluster.submits("fit", 9)
     cluster.submits("read_io", 3, engine=7)
-    waiting = {name: [id for id, row in cluster.tasks.items() if row.name == name] for name in ("mc_step", "fit", "read_io")}
+    waiting = {
+        name: [id for id, row in cluster.tasks.items() if row.name == name] for name in ("mc_step", "fit", "read_io")
+    }
     cluster.starts(waiting["read_io"].pop(0), 7)
     running: dict[int, int] = {}
     for second in range(70):
@@ -371,7 +384,7 @@ def busy_cluster() -> FakeCluster:
             cluster.prints(7, f"retrying nfs ({second // 15 + 1}/5)\n", "stderr")
         if second == 40:
             cluster.prints(4, "RuntimeWarning: \x1b[1moverflow\x1b[0m encountered in \x1b[36mexp\x1b[0m\n", "stderr")
-        for first, row in list(cluster.batches.items()):
+        for row in list(cluster.batches.values()):
             if row.name == "mc_step" and row.total > 1:
                 done = min(row.total, row.done + 590)
                 cluster._batch(msgspec.structs.replace(row, done=done, running=9, last=cluster.clock.time()))

@@ -95,7 +95,7 @@ class Acting:
         def done(reply: Any) -> None:
             self._log(deed.action.id, deed.outcome(reply), python, "information")
             if deed.action.id == "shutdown":
-                self.app.exit(deed.outcome(reply))
+                self.app.cluster_ended(reply)
 
         def failed(error: BaseException) -> None:
             self._log(deed.action.id, f"{deed.question} failed: {error}", python, "error")

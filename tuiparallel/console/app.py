@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
@@ -17,6 +20,7 @@ from tuiparallel.console.binding import bind_all
 from tuiparallel.console.calls import Calls
 from tuiparallel.console.catalogue import ACTIONS
 from tuiparallel.console.commands import Commands
+from tuiparallel.console.crash import listen, one_line, report
 from tuiparallel.console.desk import Clock, Desk, Options
 from tuiparallel.console.glyphs import ASCII, UNICODE
 from tuiparallel.console.paint import Paint
@@ -25,6 +29,7 @@ from tuiparallel.console.private import take_mouse
 from tuiparallel.console.pulls import Wake
 from tuiparallel.console.screens.leave import LeaveScreen
 from tuiparallel.console.screens.main import MainScreen
+from tuiparallel.console.screens.picker import PickerScreen
 from tuiparallel.console.themes import THEMES
 from tuiparallel.link.clock import SystemClock
 
@@ -33,19 +38,31 @@ if TYPE_CHECKING:
     from tuiparallel.monitor.store import ClusterStore
 
 
+LEAVE_WITHIN = 0.2  # seconds the feed has to end
+
+
 class Feed(Protocol):
     """What brings the store its news, on a thread of its own."""
 
-    def start(self, wake: Callable[[], None]) -> None: ...
+    def start(self) -> None: ...
 
-    def stop(self) -> None: ...
+    def stop(self, timeout: float = 2.0) -> None: ...
 
-    @property
-    def idle(self) -> bool: ...
+    def seen(self) -> None: ...
+
+    def load_older(self) -> None: ...
 
 
-class TuiparApp(App[str | None]):
-    """The console. Returns one line on what still runs, or None."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """How the console was left: for another cluster, or (no name) for good."""
+
+    name: str = ""
+    started: bool = False
+
+
+class TuiparApp(App[Chosen]):
+    """The console on one cluster."""
 
     TITLE = "tuipar"
     CSS_PATH = ["css/main.tcss", "css/dialogs.tcss"]
@@ -60,8 +77,17 @@ class TuiparApp(App[str | None]):
         Binding("ctrl+c", "interrupt", show=False),
     ]
 
-    def __init__(self, client: Client | None, feed: Feed | None, store: ClusterStore, options: Options | None = None, *,
-                 clock: Clock | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        client: Client | None,
+        feed: Feed | None,
+        store: ClusterStore,
+        options: Options | None = None,
+        *,
+        clock: Clock | None = None,
+        connect: Callable[[], Client] | None = None,
+        background: Callable[[Client], str | None] | None = None,
+    ) -> None:
         self.options = options or Options()
         self.had_no_color = "NO_COLOR" in os.environ
         super().__init__()
@@ -74,6 +100,13 @@ class TuiparApp(App[str | None]):
         self.clock: Clock = clock or SystemClock()
         self.glyphs = ASCII if self.options.ascii else UNICODE
         self.registry = Registry(ACTIONS)
+        self.printed: list[str] = []  # by what ran in the background
+        self.signal = 0
+        self.ended = False  # this console ended the cluster
+        self._connect = connect
+        self._background = background
+        self._unlisten: Callable[[], None] = lambda: None
+        self.wake: Wake | None = None
         self.said: list[tuple[str, str]] = []
         for theme in THEMES.values():
             self.register_theme(theme)
@@ -100,21 +133,85 @@ class TuiparApp(App[str | None]):
         self.desk.typed = self.commands.typed
         self.desk.closed = self.commands.closed
         self.desk.answer = self.acting.press
+        self.desk.printed = self.print_line
         bind_all(self, self.main)
-        self.wake = Wake(loop, self.main.news)
+        self.wake = Wake(loop, self._woken)
         return self.main
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._themed)
+        self._unlisten = listen(asyncio.get_running_loop(), self._signalled)
+        self.begin_capture_print(self.main)
+        if self.feed is None and self.client is None and not self.store.header(self.clock.time()).cluster:
+            self.pick("No cluster is meant, or none is running.")
+            return
         if self.feed is not None:
-            self.feed.start(self.wake)
+            self.feed.start()
+        if self._connect is not None:
+            self.calls.call(self._connect, self._connected, self._unconnected)
+
+    def _connected(self, client: Client) -> None:
+        self.client = self.desk.client = client
+        self.main.refresh_lines()
+        if self._background is not None:
+            work = self._background
+            threading.Thread(
+                target=self._in_background, args=(work, client), name="console-background", daemon=True
+            ).start()
+
+    def _unconnected(self, error: BaseException) -> None:
+        self.say(f"not connected as a client: {error}", "error")
+
+    def _in_background(self, work: Callable[[Client], str | None], client: Client) -> None:
+        try:
+            text = work(client) or ""
+        except BaseException as error:  # a thread's edge: what went wrong is said where it can be read
+            text = f"{type(error).__name__}: {error}"
+        if text and self.is_running:
+            self.call_later(self.print_line, text)
+
+    def print_line(self, text: str) -> None:
+        """Shows what ran in the background has to say, and keeps it for after leaving."""
+        for line in text.rstrip().splitlines():
+            self.printed.append(line)
+        if self.printed:
+            self.say(self.printed[-1])
+
+    def pick(self, reason: str) -> None:
+        """Offers the clusters that run, and a new one."""
+        picker = PickerScreen(self.desk, reason)
+
+        def picked(name: str | None) -> None:
+            self.exit(Chosen(name or "", bool(picker.started)))
+
+        self.push_screen(picker, picked)
+
+    def _signalled(self, number: int) -> None:
+        self.signal = number
+        self.exit(Chosen(), return_code=128 + number)
+
+    def changed(self) -> None:
+        """For the feed's thread: the store has changed."""
+        if self.wake is not None:
+            self.wake()
+
+    def _woken(self) -> None:
+        if self.feed is not None:
+            self.feed.seen()
+        self.main.news()
 
     def on_unmount(self) -> None:
+        self._unlisten()
         if self.feed is not None:
-            self.feed.stop()
+            self.feed.stop(LEAVE_WITHIN)
         self.calls.close()
         if self.main.pulls_now is not None:
             self.main.pulls_now.close()
+
+    def _fatal_error(self) -> None:
+        # Textual's own report prints the values of variables, and a key may be among them.
+        error = self._exception or RuntimeError("unknown")
+        self.panic(Text(one_line(error, report(error, self.clock.time()))))
 
     def _themed(self, _: object) -> None:
         self.desk.paint = Paint(self.theme_variables, self.glyphs)
@@ -157,8 +254,18 @@ class TuiparApp(App[str | None]):
     def _left(self, answer: str | None) -> None:
         if answer == "keep":
             self.exit()
-        elif answer == "end":
-            self.exit("end")
+        elif answer == "end" and self.client is not None:
+            client = self.client
+            self.say("ending the cluster …")
+            self.calls.call(lambda: client.shutdown(hub=True, block=True), self.cluster_ended, self._not_ended)
+
+    def cluster_ended(self, _: object) -> None:
+        """This console has ended its cluster."""
+        self.ended = True
+        self.exit()
+
+    def _not_ended(self, error: BaseException) -> None:
+        self.say(f"the cluster did not end: {error}", "error")
 
     def action_interrupt(self) -> None:
         """ctrl+c: the REPL's newest cell; it never ends the console."""
@@ -173,7 +280,7 @@ class TuiparApp(App[str | None]):
     @property
     def busy(self) -> bool:
         """Whether something was begun that will still change the screen."""
-        return self.calls.open > 0 or self.wake.pending or (self.feed is not None and not self.feed.idle)
+        return self.calls.open > 0 or (self.wake is not None and self.wake.pending)
 
     async def idle(self) -> None:
         """Returns when the feed is drained, no call is open, and every visible view has drawn the store's version."""
@@ -206,3 +313,10 @@ class TuiparApp(App[str | None]):
             await asyncio.wait_for(done.wait(), 5)
         except TimeoutError:
             pass
+
+
+def run_console(*arguments: Any, **named: Any) -> int:
+    """Runs the console on a terminal: see tuiparallel.console.run.run_console."""
+    from tuiparallel.console.run import run_console as run
+
+    return run(*arguments, **named)

@@ -33,7 +33,7 @@ def bind_all(app: TuiparApp, main: MainScreen) -> None:
         registry.bind(f"pane.{name}", _going(main, name))
     for id in ACTING:
         registry.bind(id, _asking(app, id))
-    for id, run in (_everywhere(app, main) | _lists(app, main) | _timeline(main) | _copying(app, main)).items():
+    for id, run in (_everywhere(app, main) | _lists(app, main) | _timeline(app, main) | _copying(app, main)).items():
         registry.bind(id, run)
 
 
@@ -92,6 +92,8 @@ def _everywhere(app: TuiparApp, main: MainScreen) -> dict[str, Callable[[], None
         "health": lambda: _health(app),
         "theme": theme,
         "forget": forget,
+        "clusters": lambda: app.pick("The cluster on screen runs on."),
+        "older": lambda: _older(app),
         "scale": lambda: app.commands.open(":", "scale "),
     }
 
@@ -119,6 +121,14 @@ def _leave(app: TuiparApp) -> None:
     app.leave()
 
 
+def _older(app: TuiparApp) -> None:
+    if app.feed is None or app.store.history_complete():
+        app.say("all that the hub still has is loaded")
+        return
+    app.feed.load_older()
+    app.say("asked the hub for one more page of history")
+
+
 def _health(app: TuiparApp) -> None:
     now = app.clock.time()
     health, header = app.store.health(now), app.store.header(now)
@@ -128,7 +138,7 @@ def _health(app: TuiparApp) -> None:
          (f"skipped {health.skipped:,}", "warn" if health.skipped else "")],
         [(f"{'messages':<12}", "dim"), (f"{health.messages:,}", "")],
         [(f"{'escapes':<12}", "dim"), (f"{health.dropped_controls:,} control sequences removed from foreign text", "")],
-        [(f"{'drawn':<12}", "dim"), (f"woken {app.wake.calls:,} times by the feed", "")],
+        [(f"{'drawn':<12}", "dim"), (f"woken {app.wake.calls if app.wake else 0:,} times by the feed", "")],
         [],
     ]  # fmt: skip
     for title, rows in (("this console", health.ours), ("the hub", health.hub)):
@@ -325,7 +335,7 @@ def _wrap(app: TuiparApp, main: MainScreen) -> None:
     app.say(f"lines shown from cell {main.output.shift + 1} on")
 
 
-def _timeline(main: MainScreen) -> dict[str, Callable[[], None]]:
+def _timeline(app: TuiparApp, main: MainScreen) -> dict[str, Callable[[], None]]:
     view = main.timeline
     return {
         "zoom.in": lambda: view.zoom(1),
@@ -333,10 +343,16 @@ def _timeline(main: MainScreen) -> dict[str, Callable[[], None]]:
         "pan.left": lambda: view.pan(-1),
         "pan.right": lambda: view.pan(1),
         "live": view.go_live,
-        "oldest": view.go_oldest,
+        "oldest": lambda: _oldest(app, main),
         "walk.older": lambda: main.inspector.walk(1),
         "walk.newer": lambda: main.inspector.walk(-1),
     }
+
+
+def _oldest(app: TuiparApp, main: MainScreen) -> None:
+    main.timeline.go_oldest()
+    if app.feed is not None and not app.store.history_complete():
+        app.feed.load_older()
 
 
 def _copying(app: TuiparApp, main: MainScreen) -> dict[str, Callable[[], None]]:

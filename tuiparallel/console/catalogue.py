@@ -111,8 +111,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("health", "Health", (), "everywhere", "The console's own state: rates, lag, every limit as used/limit",
            always),
     Action("escape", "Up", ("escape",), "lists", "Clear the marks, then the filter; then go back", always),
-    Action("down", "Down", ("j", "down"), "lists", "Next row", always),
-    Action("up", "Up a row", ("k", "up"), "lists", "Row before", always),
+    Action("down", "Down", ("j", "down"), "lists", "Go to the next row", always),
+    Action("up", "Up a row", ("k", "up"), "lists", "Go to the row before", always),
     Action("top", "First row", ("g", "home"), "lists", "Go to the first row", always),
     Action("bottom", "Last row", ("G", "end"), "lists", "Go to the last row, and stay with it", always),
     Action("page.down", "Page down", ("pagedown",), "lists", "A page down", always),
@@ -176,5 +176,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy.traceback", "Copy the traceback", ("t",), "copy", "Copy the newest traceback of this row", _a_row),
     Action("copy.python", "Copy as Python", ("p",), "copy", "Copy the Python that gets this row", _a_row),
     Action("theme", "Next theme", (), "everywhere", "Dark, light, high contrast, ansi: `:theme light`", always),
+    Action("clusters", "Other clusters", (), "everywhere", "Go to another running cluster, or start one", always),
+    Action("older", "Older history", (), "everywhere", "Ask the hub for one more page of ended tasks", always),
     Action("forget", "Forget dead engines", (), "everywhere", "Take dead engines off the list: `:forget dead`", always),
 )  # fmt: skip

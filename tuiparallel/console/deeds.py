@@ -285,12 +285,12 @@ def _engines(action: Action, ids: list[int], desk: Desk) -> Deed:
             done = f"cleared {where}"
         case "restart":
             question, python = f"restart {where}", f"rc.restart_engines({ids})"
-            facts = (f"{figures.plural(len(ids), 'process', 'processes')} end and start anew: names are lost",
+            facts = (f"ends and starts {figures.plural(len(ids), 'process', 'processes')}: names are lost",
                      f"{figures.plural(running, 'running task')} lost, {max(0, queued):,} queued")  # fmt: skip
             done = f"restarted {where}"
         case _:
             question, python = f"stop {where} for good", f"rc.shutdown({ids})"
-            facts = (f"{figures.plural(len(ids), 'process', 'processes')} end",
+            facts = (f"ends {figures.plural(len(ids), 'process', 'processes')}",
                      f"{figures.plural(running, 'running task')} lost, {max(0, queued):,} queued")  # fmt: skip
             done = f"stopped {where}"
     return Deed(

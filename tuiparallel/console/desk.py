@@ -52,6 +52,8 @@ class Desk:
     glyphs: Glyphs
     paint: Paint
     options: Options = field(default_factory=Options)
+    cluster: str = ""  # its name, known before the client has connected
+    connection: str = ""  # the path of its connection file
     say: Callable[[str, str], None] = lambda text, severity: None  # text; "information", "warning" or "error"
     open: Callable[[str], None] = lambda pane: None  # goes to a pane by name
     inspect: Callable[[str, Key], None] = lambda kind, key: None  # opens the inspector on an id
@@ -59,6 +61,7 @@ class Desk:
     typed: Callable[[str, str], None] = lambda mode, text: None  # the prompt's text is another
     closed: Callable[[str, str | None], None] = lambda mode, text: None  # the prompt was left
     answer: Callable[[str], bool] = lambda key: False  # whether a question in the footer takes this key
+    printed: Callable[[str], None] = lambda text: None  # something in this process printed
     retitle: Callable[[], None] = lambda: None  # a pane's title has changed
 
 

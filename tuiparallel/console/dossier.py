@@ -186,12 +186,12 @@ def _engine(desk: Desk, id: int, parts: Parts, width: int) -> list[Line]:
     lines.append(_fact("process", f"{row.pid} on {row.host}"))
     lines.append(_fact("since", f"{figures.clock(row.since)}, heard {figures.duration(view.silent)} ago"))
     if view.vital is not None:
-        share = f", {figures.percent(view.memory)} of its limit" if view.memory is not None else ""
-        cpu = spark(desk.glyphs, desk.store.vitals(id, "cpu"), min(40, width - 24), 1.0).lstrip()
-        memory = spark(desk.glyphs, desk.store.vitals(id, "memory"), min(40, width - 24), 1.0).lstrip()
-        lines.append(Line([(f"{'cpu':<{LABEL}}", "dim"), (f"{figures.percent(view.cpu):>5}  ", ""), (cpu, "meter")]))
+        share = f"  {figures.percent(view.memory)} of its limit" if view.memory is not None else ""
+        cpu = spark(desk.glyphs, desk.store.vitals(id, "cpu"), max(8, min(40, width - 44)), 1.0).lstrip()
+        memory = spark(desk.glyphs, desk.store.vitals(id, "memory"), max(8, min(40, width - 44)), 1.0).lstrip()
+        lines.append(Line([(f"{'cpu':<{LABEL}}", "dim"), (f"{figures.percent(view.cpu):>5}  ", ""), (cpu, "trend")]))
         lines.append(Line([(f"{'memory':<{LABEL}}", "dim"), (f"{figures.size(view.vital.rss):>5}  ", ""),
-                           (memory, "meter"), (share, "dim")]))  # fmt: skip
+                           (memory, "trend"), (share, "dim")]))  # fmt: skip
     for warning in desk.store.warnings():
         if warning.engine == id:
             lines.append(Line([(f"{desk.glyphs.warning} ", "bold warn"), (warning.sentence, "warn")]))
@@ -235,7 +235,7 @@ def _last_output(desk: Desk, id: int) -> list[Line]:
 def _failure(desk: Desk, kind: FailureKind, which: int) -> list[Line]:
     newest = list(reversed(kind.instances))
     lines = [
-        Line([(kind.ename, "bold failure"), (f"  {kind.count:,} times", "strong")]),
+        Line([(kind.ename, "bold failure"), (f"  {figures.plural(kind.count, 'time')}", "strong")]),
         Line([(kind.message, "")]),
         BLANK,
         _fact("frame", kind.frame or "not known"),

@@ -64,13 +64,11 @@ class Prompt(Input):
         if self.mode:
             self.post_message(self.Typed(self.mode, event.value))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.close(event.value)
-
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "escape":
             self.close(None)
+        elif event.key == "enter":
+            self.close(self.value)
         elif event.key == "tab":
             options = self.complete(self.value)
             if options:

@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static, TextArea
 
 from tuiparallel.console.actions import Here, Key
 from tuiparallel.console.catalogue import PANES
@@ -22,10 +22,7 @@ from tuiparallel.console.panes import BOX_OF, BOXES, ZOOMS, arrange, layout_of
 from tuiparallel.console.prompt import Prompt
 from tuiparallel.console.pulls import Pulls
 
-try:
-    from tuiparallel.console.repl.pane import ReplPane
-except ImportError:
-    from tuiparallel.console.noreplyet import ReplPane
+from tuiparallel.console.repl.pane import ReplPane
 from tuiparallel.console.screens.arranging import draw_joints, show
 from tuiparallel.console.trail import Place, Trail
 from tuiparallel.console.views.engines import EnginesView
@@ -325,6 +322,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         event.stop()
         self.perform("inspect")
 
+    def on_print(self, event: events.Print) -> None:
+        """What user code in this process prints must not reach the terminal we draw on."""
+        event.stop()
+        if event.text.strip():
+            self.desk.printed(event.text)
+
     @on(Prompt.Typed)
     def _typed(self, event: Prompt.Typed) -> None:
         event.stop()
@@ -345,6 +348,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if self.desk.answer(event.key):
             event.stop()
             return
+        if isinstance(self.focused, Input | TextArea):
+            return  # what is typed is text; the keys that work there are the widget's own and the app's
         if self.layout_name == "small" and event.key not in ("q", "ctrl+q"):
             return
         view = self.view

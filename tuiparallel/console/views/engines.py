@@ -11,7 +11,7 @@ from tuiparallel.console.columns import Column, fit, heading, row_cells
 from tuiparallel.console.desk import Desk
 from tuiparallel.console.glyphs import ENGINE_LETTERS, Glyphs, spark
 from tuiparallel.console.lineview import QUIET_AFTER_MOVE, LineView
-from tuiparallel.console.paint import Cells
+from tuiparallel.console.paint import Cells, width_of
 from tuiparallel.console.themes import hue_of
 from tuiparallel.monitor.query import ENGINE_FIELDS, Query, QueryError, parse
 from tuiparallel.monitor.rows import EngineView, Section
@@ -130,7 +130,8 @@ class EnginesView(LineView):
         if row is None:
             return []
         hints: Cells = [("   d", "key"), (" where is it", "dim"), ("   p", "key"), (" its output", "dim")]
-        return [*about(self.desk, row), *hints]
+        words = about(self.desk, row)
+        return [*words, *hints] if width_of(words) + width_of(hints) < self.size.width - 1 else words
 
     def problem(self, index: int) -> bool:
         row = self.desk.store.engine(self.ids[index], self.desk.clock.time())

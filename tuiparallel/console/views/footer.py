@@ -39,14 +39,14 @@ class Footer(OneLine):
             return [(f" {self.question} ", "bold strong on question"), ("  y/N", "bold key")], []
         if self.pending is not None:
             return self._pending(self.pending)
+        if self.here.pane == "repl":
+            return self._typing(width)
         pieces: list[tuple[Cells, str]] = []
         for id in FOOTER:
             action = self.desk.registry[id]
             off = action.why_disabled(self.here) is not None
             text = f" {action.footer}"
             pieces.append(([(shown(action.keys[0]), "rule" if off else "key"), (text, "rule" if off else "dim")], id))
-        if self.here.pane == "repl":
-            return self._typing(width)
         left, links = place(pieces, 3)
         right: Cells = [("^P", "key"), (" palette   ", "dim"), ("%", "key"),
                         (f" mouse {'on' if self.mouse else 'off'}", "dim"), (" ", "")]  # fmt: skip
@@ -56,13 +56,10 @@ class Footer(OneLine):
         return left, links
 
     def _typing(self, width: int) -> tuple[Cells, list[tuple[int, int, str]]]:
-        pieces: list[tuple[Cells, str]] = []
-        for action in self.desk.registry.at("repl"):
-            if action.footer:
-                pieces.append(([(shown(action.keys[0]), "key"), (f" {action.footer}", "dim")], action.id))
-        if not pieces:
-            pieces = [([("esc", "key"), (" leave", "dim")], "")]
-        return place(pieces[: MOST_KEYS + 2], 3 if width >= 100 else 2)
+        """In the REPL letters are text: only what works there is named. The pane itself names its own keys."""
+        keys = (("esc", " leave", ""), ("^P", " palette", "palette"), ("^Q", " quit", "leave"))
+        pieces: list[tuple[Cells, str]] = [([(key, "key"), (text, "dim")], action) for key, text, action in keys]
+        return place(pieces, 3)
 
     def _pending(self, pending: Pending) -> tuple[Cells, list[tuple[int, int, str]]]:
         pieces: list[tuple[Cells, str]] = []

@@ -116,21 +116,24 @@ class NowView(LineView):
         if figure == "100%" and not row.finished:
             figure = "99%"
         speed = "" if row.finished else figures.rate(row.rate) if row.rate is not None else "?"
-        failed = (f" {glyphs.failure}{figures.short_count(row.failed)}" if row.failed else "").ljust(5)
+        narrow = width < 52
+        failed = f" {glyphs.failure}{figures.short_count(row.failed)}" if row.failed else ""
         counts = f"{figures.short_count(row.ended)}/{figures.short_count(row.total)}"
         tail = f"{figure:>5}  "
         if width >= 60:
             tail += f"{counts:>11}  "
         tail += f"{speed:>7}  {right:<11}"
-        room = width - name_width - 1 - len(tail) - len(failed)
+        room = width - name_width - 1 - len(tail) - (0 if narrow else 5)
         bar = max(6, min(40, room))
+        meter_cells = bar - 1 if narrow and row.failed else bar
         done = row.done / row.total if row.total else 1.0
         name = f"{row.name} {row.label}" if row.label else row.name
         return [
             (figures.clip(name, name_width).ljust(name_width) + " ", hue),
-            (meter(glyphs, done if row.failed else row.fraction, bar), hue if not row.finished else "dim"),
+            (meter(glyphs, done if row.failed else row.fraction, meter_cells), hue if not row.finished else "dim"),
+            (glyphs.failure if meter_cells < bar else "", "bold failure"),
             (tail, "" if not row.finished else "dim"),
-            (failed, "failure"),
+            ("" if narrow else failed, "failure"),
         ]
 
     def _when(self, row: BatchView) -> str:

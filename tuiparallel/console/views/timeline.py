@@ -159,7 +159,7 @@ class TimelineView(LineView):
                 cells.append((glyphs.heights[height], f"fn-{hue_of(cell.name)}" if cell.name else ""))
             elif cell.name and cell.edge >= 1.0:
                 length = self._solid(lane, index)
-                cells.append(self._bar(cell.name, length))
+                cells += self._bar(cell.name, length)
                 index += length
                 continue
             elif not cell.name and (cell.edge >= 1.0 or not cell.after):
@@ -186,12 +186,13 @@ class TimelineView(LineView):
             end += 1
         return max(1, end - start)
 
-    def _bar(self, name: str, length: int) -> tuple[str, str]:
+    def _bar(self, name: str, length: int) -> Cells:
         """A solid bar; the function's name is written into it where there is room."""
         hue = f"fn-{hue_of(name)}"
-        if length >= len(name) + 3 and length >= 6 and name.isascii():
-            return f" {name}".ljust(length), f"background on {hue}"
-        return self.desk.glyphs.lefts[8] * length, hue
+        block = self.desk.glyphs.lefts[8]
+        if length >= len(name) + 4 and name.isascii():
+            return [(block, hue), (f" {name} ", f"background on {hue}"), (block * (length - len(name) - 3), hue)]
+        return [(block * length, hue)]
 
     def _edge(self, cell: Cell) -> tuple[str, str]:
         part = self.desk.glyphs.lefts[max(1, min(7, round((cell.edge or 0.0) * 8)))]

@@ -1,0 +1,325 @@
+"""The ladder and the verbs: who is asked how, what is sent, what is said; and that nothing typed ahead confirms."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.console.driving import Console, console, small_cluster
+from tests.console.fake import FakeCluster
+from tuiparallel.console.deeds import aborted
+from tuiparallel.console.desk import Options
+from tuiparallel.console.screens.confirm import ConfirmScreen
+from tuiparallel.wire.states import State
+
+
+def queued_on(engine: int, count: int, **named: int) -> FakeCluster:
+    cluster = small_cluster()
+    cluster.submits("fit", count, engine=engine, **named)
+    cluster.tell()
+    return cluster
+
+
+async def confirm(it: Console) -> None:
+    """Goes from Cancel to the other button and presses it."""
+    it.after_question()
+    await it.press("tab", "enter")
+
+
+# Level 1 ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_few_tasks_of_mine_are_asked_about_in_the_footer() -> None:
+    async with console(queued_on(1, 3)) as it:
+        await it.press("j", "A")
+        assert "abort 3 queued on e1?" in it.frame().splitlines()[-1]
+        it.after_question()
+        await it.press("y")
+        ((name, (ids,), named),) = it.client.calls
+        assert name == "abort"
+        assert ids == ["3f9c0a12-2", "3f9c0a12-1", "3f9c0a12-0"]
+        assert named == {"targets": None, "block": True, "running": False}
+        assert it.said == "aborted 3"
+        (event,) = [row for row in it.app.store.events(0, 100) if row.source == "action"]
+        assert event.python == "rc.abort(['3f9c0a12-2', '3f9c0a12-1', '3f9c0a12-0'])"
+
+
+@pytest.mark.parametrize("key", ["n", "enter", "escape", "Y", "space", "q"])
+async def test_any_key_but_y_is_no(key: str) -> None:
+    async with console(queued_on(0, 3)) as it:
+        await it.press("A")
+        it.after_question()
+        await it.press(key)
+        assert it.client.calls == []
+        assert it.app.acting.question is None
+        assert "not done" in it.said
+        assert it.app.is_running
+
+
+async def test_keys_typed_ahead_are_not_heard() -> None:
+    async with console(queued_on(0, 3)) as it:
+        await it.pilot.press("A", "y", "y", "y")
+        await it.app.idle()
+        assert it.client.calls == []
+        assert it.app.acting.question is not None, "the question is still open: nobody has answered it"
+        it.cluster.clock.advance(0.29)
+        await it.press("y")
+        assert it.client.calls == []
+        it.cluster.clock.advance(0.02)
+        await it.press("y")
+        assert [call[0] for call in it.client.calls] == ["abort"]
+
+
+async def test_nothing_to_abort_is_said() -> None:
+    async with console(small_cluster()) as it:
+        await it.press("A")
+        assert it.app.acting.question is None
+        assert "nothing is queued here" in it.said
+
+
+async def test_interrupt_one_task_of_mine() -> None:
+    cluster = small_cluster()
+    cluster.runs(2, "fit")
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("j", "j", "I")
+        assert "interrupt fit on e2?" in it.frame()
+        it.after_question()
+        await it.press("y")
+        assert it.client.calls == [("send_signal", ("SIGINT", [2]), {"block": True})]
+
+
+async def test_try_again_sends_the_ids_of_the_kind() -> None:
+    cluster = small_cluster()
+    for _ in range(3):
+        cluster.fails(cluster.runs(0, "fit"))
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("4", "T")
+        it.after_question()
+        await it.press("y")
+        ((name, (ids,), _),) = it.client.calls
+        assert name == "resubmit" and sorted(ids) == ["3f9c0a12-0", "3f9c0a12-1", "3f9c0a12-2"]
+
+
+async def test_the_question_keeps_its_ids_though_the_cursor_moves_on() -> None:
+    async with console(queued_on(1, 2)) as it:
+        await it.press("j", "A")
+        it.cluster.submits("fit", 5, engine=1)
+        await it.tell()
+        it.after_question()
+        await it.press("y")
+        assert len(it.client.calls[0][1][0]) == 2
+
+
+async def test_an_error_of_the_call_is_said_and_logged() -> None:
+    async with console(queued_on(0, 1)) as it:
+        it.client.error = ConnectionError("the hub is gone")
+        await it.press("A")
+        it.after_question()
+        await it.press("y")
+        assert "failed: the hub is gone" in it.said
+
+
+# Level 2 and 3 ----------------------------------------------------------------------------------------------------
+
+
+async def test_many_tasks_are_a_dialog_whose_focus_is_on_cancel() -> None:
+    async with console(queued_on(0, 21)) as it:
+        await it.press("A")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        assert it.app.screen.focused is not None and it.app.screen.focused.id == "cancel"
+        frame = it.frame()
+        assert "Abort 21 queued on e0?" in frame and "21 tasks" in frame and "rc.abort([" in frame
+        it.after_question()
+        await it.press("enter")
+        assert it.client.calls == []
+        await it.press("A")
+        await confirm(it)
+        assert len(it.client.calls[0][1][0]) == 21
+
+
+async def test_what_another_client_has_submitted_is_a_dialog() -> None:
+    cluster = queued_on(0, 1, session=2)
+    cluster.other_client()
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("A")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        assert "some of other clients" in it.frame()
+
+
+async def test_keys_typed_ahead_do_not_reach_a_dialog() -> None:
+    async with console(small_cluster()) as it:
+        await it.pilot.press("R", "tab", "enter")
+        await it.app.idle()
+        assert isinstance(it.app.screen, ConfirmScreen)
+        assert it.client.calls == []
+        assert it.app.screen.focused is not None and it.app.screen.focused.id == "cancel"
+
+
+@pytest.mark.parametrize(
+    ("key", "call"),
+    [("C", ("clear", ([1],), {"block": True})), ("R", ("restart_engines", ([1],), {"block": True})),
+     ("S", ("shutdown", ([1],), {"block": True}))],
+)  # fmt: skip
+async def test_the_verbs_on_an_engine(key: str, call: object) -> None:
+    async with console(small_cluster()) as it:
+        await it.press("j", key)
+        await confirm(it)
+        assert it.client.calls == [call]
+
+
+async def test_restart_says_the_new_ids() -> None:
+    async with console(small_cluster()) as it:
+        await it.press("R")
+        await confirm(it)
+        assert it.said == "restarted e0: 0 → 100"
+
+
+async def test_all_engines_want_the_cluster_named() -> None:
+    async with console(small_cluster()) as it:
+        await it.press("*", "R")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        it.after_question()
+        await it.press("tab")
+        await it.type("la")
+        await it.press("enter")
+        assert it.client.calls == []
+        await it.type("b")
+        await it.press("enter")
+        assert it.client.calls == [("restart_engines", ([0, 1, 2],), {"block": True})]
+
+
+async def test_shutdown_wants_the_cluster_named_and_ends_the_console() -> None:
+    async with console(small_cluster()) as it:
+        await it.press("ctrl+x")
+        assert "shut the cluster down" in it.frame().splitlines()[-1]
+        await it.press("X")
+        it.after_question()
+        await it.press("tab")
+        await it.type("lab")
+        await it.pilot.press("enter")
+        await it.pilot.pause()
+        assert it.client.calls == [("shutdown", ("all",), {"hub": True, "block": True})]
+        assert it.app.ended
+
+
+async def test_running_ones_are_touched_only_when_ticked() -> None:
+    cluster = queued_on(0, 21)
+    cluster.runs(0, "fit")
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("A")
+        it.after_question()
+        assert "interrupt 1 running too" in it.frame()
+        await it.press("tab", "tab", "space", "shift+tab", "enter")
+        ((_, (ids,), named),) = it.client.calls
+        assert named["running"] is True and len(ids) == 22
+
+
+async def test_danger_raises_every_question() -> None:
+    async with console(queued_on(0, 1), options=Options(danger="high")) as it:
+        await it.press("A")
+        assert isinstance(it.app.screen, ConfirmScreen) and it.app.screen.deed.level == 2
+        await it.press("escape")
+        it.after_question()
+        await it.press("escape", "R")
+        assert isinstance(it.app.screen, ConfirmScreen) and it.app.screen.deed.level == 3
+
+
+# Marks and the cluster --------------------------------------------------------------------------------------------
+
+
+async def test_marks_are_what_is_acted_on_and_the_filter_hides_none_in_silence() -> None:
+    async with console(small_cluster(4)) as it:
+        await it.press("space", "space")
+        assert it.app.main.engines.marks == {0, 1}
+        assert "2 marked" in it.frame()
+        await it.press("/")
+        await it.type("id:1-3")
+        await it.press("enter", "C")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        assert "1 of the marked rows are hidden by the filter" in it.frame()
+        await confirm(it)
+        assert it.client.calls == [("clear", ([0, 1],), {"block": True})]
+        assert it.app.main.engines.marks == set()
+
+
+async def test_a_range_and_all_that_match() -> None:
+    async with console(small_cluster(6)) as it:
+        await it.press("j", "V", "j", "j", "V")
+        assert it.app.main.engines.marks == {1, 2, 3}
+        await it.press("escape")
+        assert it.app.main.engines.marks == set()
+        await it.press("/")
+        await it.type("id:4-9")
+        await it.press("enter", "*")
+        assert it.app.main.engines.marks == {4, 5}
+
+
+async def test_start_and_scale() -> None:
+    async with console(small_cluster()) as it:
+        await it.press("ctrl+x", "+")
+        it.after_question()
+        await it.press("y")
+        assert it.client.calls == [("scale", (4,), {"block": True})]
+        await it.press(":")
+        await it.type("scale 2")
+        await it.press("enter")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        await confirm(it)
+        assert it.client.calls[-1] == ("scale", (2,), {"block": True})
+
+
+async def test_a_verb_on_the_command_line_climbs_the_same_ladder() -> None:
+    async with console(small_cluster()) as it:
+        await it.press(":")
+        await it.type("restart 1-2")
+        assert "asks first" in it.said or "asks first" in it.frame()
+        await it.press("enter")
+        assert isinstance(it.app.screen, ConfirmScreen)
+        await confirm(it)
+        assert it.client.calls == [("restart_engines", ([1, 2],), {"block": True})]
+
+
+async def test_a_queue_without_rows_is_aborted_by_engine_and_says_so() -> None:
+    cluster = small_cluster()
+    cluster.submits("mc_step", 5000, engine=0, rows=10)
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("A")
+        assert "Abort 5,000 queued on e0?" in it.frame()
+        await confirm(it)
+        assert it.client.calls == [("abort", (None,), {"targets": [0], "block": True, "running": False})]
+
+
+async def test_read_only_sends_nothing_that_changes() -> None:
+    cluster = queued_on(0, 3)
+    cluster.ends(cluster.runs(1, "fit"), State.ERROR, "ValueError", "no")
+    cluster.tell()
+    async with console(cluster, options=Options(readonly=True)) as it:
+        for pane in "0134":
+            for key in ("A", "I", "T", "C", "R", "S"):
+                await it.press(pane, key, "y")
+        for key in ("+", "s", "p", "C", "R", "X"):
+            await it.press("1", "ctrl+x", key, "y", "escape")
+        assert it.client.calls == []
+        assert "read-only" in it.frame().splitlines()[0]
+
+
+def test_the_outcome_tells_what_had_moved_on() -> None:
+    assert (
+        aborted({"aborted": ["a"] * 17, "running": ["b", "c"], "done": [], "unknown": []})
+        == "aborted 17, 2 had started"
+    )
+
+
+async def test_where_is_it_asks_the_engine_and_shows_the_stack() -> None:
+    cluster = small_cluster()
+    cluster.runs(1, "fit")
+    cluster.tell()
+    async with console(cluster, options=Options(readonly=True)) as it:
+        await it.press("j", "d")
+        assert ("ask_engine", (1, "stack"), {}) in it.client.calls
+        frame = it.frame()
+        assert "where it is" in frame and "while True: pass" in frame and "ndarray" in frame

@@ -1,0 +1,85 @@
+"""Running the console on a terminal: connects behind the first frame, follows the picker, says what still runs."""
+
+from __future__ import annotations
+
+import locale
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tuiparallel.client import Client
+from tuiparallel.client.discovery import find
+from tuiparallel.console.app import TuiparApp
+from tuiparallel.console.crash import guarded
+from tuiparallel.console.desk import Options
+from tuiparallel.console.figures import plural
+from tuiparallel.link.clock import SystemClock
+from tuiparallel.monitor.feed import Feed
+from tuiparallel.monitor.rows import LinkState
+from tuiparallel.monitor.store import ClusterStore
+from tuiparallel.wire.connection import Connection
+
+
+def run_console(
+    connection: Path | Connection | str | None,
+    *,
+    options: Options | None = None,
+    readonly: bool = False,
+    background: Callable[[Client], str | None] | None = None,
+) -> int:
+    """Runs the console until it is left; returns the exit code.
+
+    connection: a connection file's path, what is in it, a cluster's name, or None for the picker. background is called
+    with a Client of its own kind on a thread once the console is connected: what it prints or returns is shown as a
+    message, and printed after leaving.
+    """
+    options = options or Options(readonly=readonly)
+    if not options.ascii and not _speaks_unicode():
+        options = replace(options, ascii=True)
+    target: Path | Connection | None = find(connection) if isinstance(connection, str) else connection
+    while True:
+        app = console_app(target, options, background)
+        with guarded():
+            chosen = app.run()
+        for text in app.printed:
+            print(text)
+        if app.signal:
+            return 128 + app.signal
+        if chosen is None or not chosen.name:
+            if line := farewell(app):
+                print(line, file=sys.stderr)
+            return app.return_code or 0
+        target, background = find(chosen.name), None
+        options = replace(options, started_here=options.started_here or chosen.started)
+
+
+def console_app(
+    target: Path | Connection | None, options: Options, background: Callable[[Client], str | None] | None = None
+) -> TuiparApp:
+    """The app on a cluster, with a feed of its own and a Client that connects behind the first frame."""
+    store = ClusterStore()
+    clock = SystemClock()
+    connect = (lambda: Client(target, timeout=60)) if target is not None and not options.readonly else None
+    app = TuiparApp(None, None, store, options, clock=clock, connect=connect, background=background)
+    if target is not None:
+        app.feed = Feed(store, target, app.changed, name="tuipar", clock=clock)
+    return app
+
+
+def farewell(app: TuiparApp) -> str:
+    """One line on what still runs, and how to come back."""
+    header = app.store.header(app.clock.time())
+    if not header.cluster or app.ended or header.link.state is LinkState.CONNECTING:
+        return f"{header.cluster} is down." if app.ended and header.cluster else ""
+    tasks = header.counters.queued + header.counters.assigned
+    work = f", {plural(tasks, 'task')} open" if tasks else ""
+    return (
+        f"{header.cluster} runs on with {plural(header.up, 'engine')}{work}; `tuipar -c {header.cluster}` comes back."
+    )
+
+
+def _speaks_unicode() -> bool:
+    encoding = (getattr(sys.__stdout__, "encoding", None) or locale.getpreferredencoding(False)).lower()
+    return "utf" in encoding and os.environ.get("TERM") != "linux"
