@@ -25,16 +25,16 @@ _KEYS = frozenset(KEYS) | frozenset(ALIASES)
 
 
 class Part(NamedTuple):
-    """Some tasks of a Call: its numbers first .. first + count - 1."""
+    """Some tasks of a Call: its numbers first .. first + size - 1."""
 
     call: Call
     first: int
-    count: int
+    size: int
 
     def ended(self) -> bool:
         if not self.call.left:
             return True
-        return None not in self.call.outcomes[self.first : self.first + self.count]
+        return None not in self.call.outcomes[self.first : self.first + self.size]
 
 
 class AsyncResult:
@@ -83,7 +83,7 @@ class AsyncResult:
         return [
             (part.call.session, part.call.first + index)
             for part in self._parts
-            for index in range(part.first, part.first + part.count)
+            for index in range(part.first, part.first + part.size)
         ]
 
     def _tasks(self) -> Iterator[tuple[Call, int]]:
@@ -99,7 +99,7 @@ class AsyncResult:
         raise IndexError(number)
 
     def _count(self) -> int:
-        return sum(part.count for part in self._parts)
+        return sum(part.size for part in self._parts)
 
     # Waiting ----------------------------------------------------------------------------------------------------
 
@@ -475,11 +475,15 @@ class AsyncResult:
         if ready():
             return
         loop = asyncio.get_running_loop()
-        reached = loop.create_future()
+        reached: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if not reached.done():
+                reached.set_result(None)
 
         def tell() -> None:
             try:
-                loop.call_soon_threadsafe(lambda: reached.done() or reached.set_result(None))
+                loop.call_soon_threadsafe(settle)
             except RuntimeError:
                 pass  # the loop was closed
 

@@ -162,7 +162,7 @@ def failure_of(outcome: Outcome) -> RemoteError:
     """The exception of an outcome that is not DONE."""
     extras = outcome.extras
     if extras is None or extras.error is None:
-        ename = _ENAMES.get(outcome.state, "RemoteError")
+        ename = _ENAMES.get(State(outcome.state), "RemoteError")
         return to_exception(ErrorText(ename, "the hub gave no reason", "", outcome.engine))
     return to_exception(extras.error)
 

@@ -31,7 +31,12 @@ class Control:
 
     _session: Session
     block: bool
-    history: History
+
+    if TYPE_CHECKING:
+
+        @property
+        def history(self) -> History: ...
+
     close: Callable[..., None]
 
     def abort(

@@ -25,7 +25,7 @@ class RemoteFunction:
     def __init__(self, view: View, f: Function, block: bool | None = None, **flags: Any) -> None:
         if not callable(f):
             raise TypeError(f"f must be callable, not {type(f).__name__}: {f!r:.200}")
-        functools.update_wrapper(self, f)  # type: ignore[arg-type]
+        functools.update_wrapper(self, f)
         self.view = view
         self.func = f
         self.block: bool | None = given("block", block, None)

@@ -56,7 +56,7 @@ class Metadata(dict[str, Any]):
 
 def metadata_of(call: Call, index: int) -> Metadata:
     """The facts of task number `index` of a call, as they are now."""
-    found = Metadata.fromkeys(KEYS)
+    found = Metadata(dict.fromkeys(KEYS))
     counter = call.first + index
     found["msg_id"] = msg_id(call.session, counter)
     found["session"] = call.session

@@ -37,7 +37,11 @@ class Queries:
     _session: Session
     _kept: Kept
     block: bool
-    history: History
+
+    if TYPE_CHECKING:
+
+        @property
+        def history(self) -> History: ...
 
     # Results ----------------------------------------------------------------------------------------------------
 

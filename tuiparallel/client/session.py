@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Session:
         self.number = -1  # of this session at the hub: the upper part of TaskIds
         self.closed = False
         self._watches: dict[_Watch, None] = {}
-        self._pid = os.getpid()
+        self._why_closed = "this client is closed: make a new Client"
         self._known = KnownFunctions()
         self.ledger = Ledger(self.hex)
         self.ledgers: dict[str, Ledger] = {self.hex: self.ledger}
@@ -84,6 +85,7 @@ class Session:
         self.handover = Handover(self.link, Path(connection.blobs), None, self._unwritten, f"{thread}-blobs")
         self.submitter = Submitter(self.hex, self.link, self.ledger, self.handover, self._wait_for_room)
         self.receiver = Receiver(self.link, self._handle, self._lapsed, self.idle, thread)
+        _sessions.add(self)
 
     # Connecting and closing -------------------------------------------------------------------------------------
 
@@ -102,17 +104,11 @@ class Session:
     def check(self) -> None:
         """Raises ClientClosed after close(), and in a forked child."""
         if self.closed:
-            raise ClientClosed("this client is closed: make a new Client")
-        if os.getpid() != self._pid:
-            self.abandon()
-            raise ClientClosed("this client belongs to the parent of this process: make a new Client here")
+            raise ClientClosed(self._why_closed)
 
     def close(self, linger: float) -> None:
         """Leave the hub; what was submitted before goes out first, for at most `linger` seconds."""
         if self.closed:
-            return
-        if os.getpid() != self._pid:
-            self.abandon()
             return
         self.submitter.flush()
         self.handover.close()
@@ -134,6 +130,7 @@ class Session:
     def abandon(self) -> None:
         """In a forked child: nothing of this works here."""
         self.closed = True
+        self._why_closed = "this client belongs to the parent of this process: make a new Client here"
         self.receiver.abandon()
 
     # Waiting ----------------------------------------------------------------------------------------------------
@@ -182,7 +179,7 @@ class Session:
     def hopeless(self) -> ParallelError | None:
         """Why no answer can be expected any more; None as long as there is hope."""
         if self.closed:
-            return ClientClosed("this client is closed: make a new Client")
+            return ClientClosed(self._why_closed)
         state = self.link.state
         if state is LinkState.LIVE:
             return None
@@ -366,6 +363,18 @@ class Session:
         """The ledger for tasks of this session, ours or another client's."""
         found = self.ledgers.get(session)
         return found if found is not None else self.ledgers.setdefault(session, Ledger(session))
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for session in list(_sessions):
+        if not session.closed:
+            session.abandon()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class _Watch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -30,7 +31,7 @@ def wall_time(tasks: Sequence[Metadata]) -> float:
 
 def serial_time(tasks: Sequence[Metadata]) -> float:
     """Seconds of execution, added up."""
-    return sum(
+    return math.fsum(
         (task["completed"] - task["started"]).total_seconds()
         for task in tasks
         if task["started"] is not None and task["completed"] is not None

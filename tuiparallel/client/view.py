@@ -119,7 +119,13 @@ class View(Flagged):
     ) -> list[Part]:
         """Submit `count` tasks: a packed call each, or one that all share. In slices of MAX_BATCH."""
         submitter = self._session.submitter
-        self._session.check()
+        if count == 1:
+            only = calls[0]
+            sent = submitter.submit(
+                order, [only.body], 1, targets, uses(only.blobs) if only.blobs else (), only.writing
+            )
+            self._remember(sent.first, 1)
+            return [Part(sent, 0, 1)]
         shared = len(calls) == 1
         parts: list[Part] = []
         for start in range(0, count, MAX_BATCH):
@@ -263,14 +269,14 @@ class View(Flagged):
             raise TypeError("reduce() of an empty sequence with no initial value")
         parts = [part for part in _contiguous(items, max(1, len(self))) if part]
         checked = MapOptions("reduce", {}, ())
-        result: AsyncResult = self._map(functools.partial(reduce_part, f), [(part,) for part in parts], checked)
+        result = self._map(functools.partial(reduce_part, f), [(part,) for part in parts], checked)
         start = [*initial]
         combined = AsyncResult(
             self._client,
             result._parts,
             single=False,
             name=result._name,
-            joined=lambda values: functools.reduce(f, [*start, *result._flat(values)]),  # type: ignore[attr-defined]
+            joined=lambda values: functools.reduce(f, [*start, *result._flat(values)]),
         )
         return self._finish(combined, given("block", block, self._flag("block")))
 

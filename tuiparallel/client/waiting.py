@@ -11,6 +11,7 @@ from tuiparallel.client.jobs import Job, resolve
 from tuiparallel.errors import EngineError, NoSuchTask
 
 if TYPE_CHECKING:
+    from tuiparallel.client.asyncresult import AsyncResult
     from tuiparallel.client.history import History
     from tuiparallel.client.session import Session
 
@@ -20,7 +21,12 @@ class Waiting:
 
     _session: Session
     cluster: Any
-    history: History
+
+    if TYPE_CHECKING:
+
+        @property
+        def history(self) -> History: ...
+
     get_result: Callable[..., Any]
     _future: Callable[[Callable[[], Any]], concurrent.futures.Future[Any]]
 
@@ -46,7 +52,9 @@ class Waiting:
                 own.append(job[1])
             else:
                 foreign.append(job)
-        result = self.get_result([f"{s}-{c}" for s, c in foreign], block=False) if foreign else None
+        result: AsyncResult | None = (
+            self.get_result([f"{s}-{c}" for s, c in foreign], block=False) if foreign else None
+        )
         for future in futures:
             future.add_done_callback(lambda _: session.receiver.look())
         left = [own]  # shrinks from look to look

@@ -79,7 +79,7 @@ class dependent:
     """
 
     def __init__(self, func: Callable[..., Any], df: Callable[..., Any], *dargs: Any, **dkwargs: Any) -> None:
-        functools.update_wrapper(self, func)  # type: ignore[arg-type]
+        functools.update_wrapper(self, func)
         self.func = func
         self.df = df
         self.dargs = dargs
