@@ -252,7 +252,7 @@ class Loop:
         return book.feed.snapshot(
             book.date,
             book.boot,
-            book.config.cluster,
+            book.config.name,
             book.started,
             book.limits(),
             skipped=skipped,
