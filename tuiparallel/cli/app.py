@@ -286,9 +286,6 @@ def run(arguments: list[str]) -> int:
         result: Any = app(args=arguments, prog_name="tuipar", standalone_mode=False)
         sys.stdout.flush()
         return int(result or 0)
-    except KeyboardInterrupt:
-        out.error("KeyboardInterrupt", "interrupted; tasks that were submitted go on", ExitCode.INTERRUPTED)
-        return ExitCode.INTERRUPTED
     except Exception as error:
         return _failed(error, out)
     finally:
@@ -302,8 +299,6 @@ def _terminated(signum: int, frame: FrameType | None) -> None:
 def _failed(error: Exception, out: Printer) -> int:
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
-    if isinstance(error, typer.Abort):
-        return ExitCode.INTERRUPTED
     explain = getattr(error, "format_message", None)  # a usage error of the parser, whatever module it is of
     if callable(explain):
         out.error("UsageError", f"{explain()} (tuipar --help lists what there is)", ExitCode.USAGE)

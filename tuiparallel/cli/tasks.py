@@ -20,19 +20,21 @@ _NAMED = 5  # tasks that a refusal names
 
 def chosen(watched: Watch, ids: Sequence[str], where: str | None) -> list[TaskView]:
     """The tasks that are meant, oldest first: by id, by query, or those of the ids that match."""
+    for msg_id in ids:
+        try:
+            parse_msg_id(msg_id)
+        except ValueError as error:
+            raise usage(str(error)) from error
+    if any(watched.store.task_named(msg_id) is None for msg_id in ids):
+        watched.load_history()
     found: list[TaskView] = []
-    if ids:
-        for msg_id in ids:
-            try:
-                parse_msg_id(msg_id)
-            except ValueError as error:
-                raise usage(str(error)) from error
-            row = watched.store.task_named(msg_id)
-            if row is None:
-                raise refused(f"no task {msg_id} is known to {watched.name}")
-            found.append(row)
-        if where is None:
-            return found
+    for msg_id in ids:
+        row = watched.store.task_named(msg_id)
+        if row is None:
+            raise refused(f"{watched.name} knows no task {msg_id}")
+        found.append(row)
+    if ids and where is None:
+        return found
     tasks = watched.store.task_list(query(where, TASK_FIELDS), reverse=False)
     tasks.refresh()
     matching = tasks.rows(0, len(tasks))

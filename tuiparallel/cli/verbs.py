@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tuiparallel.cli.call import Call
-from tuiparallel.cli.exits import ExitCode
+from tuiparallel.cli.exits import CommandError, ExitCode
 from tuiparallel.cli.printer import drop_stdout
 
 _COMMON = (
@@ -61,6 +61,9 @@ def with_common(function: Callable[..., int]) -> Callable[..., int]:
         except BrokenPipeError:  # who read our output has enough of it
             drop_stdout()
             return ExitCode.DONE
+        except KeyboardInterrupt as error:  # before the parser makes an exit without a word of it
+            message = "interrupted; tasks that were submitted go on"
+            raise CommandError(message, ExitCode.INTERRUPTED, "KeyboardInterrupt") from error
 
     parameters = [context, *own, *_common()]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

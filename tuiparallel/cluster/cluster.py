@@ -138,10 +138,16 @@ class Cluster(EngineSets):
         if n is not None:
             self._settings = self._settings.with_engines(n)
         self._start(self._settings)
+        self._let_go()
 
     def start_controller_sync(self) -> None:
         """Start the hub alone, without engines. Raises as start_cluster."""
         self._start(self._settings.with_engines(0))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._processes is not None and not self._settings.shutdown_atexit:
+            self._processes.let_go()
 
     def _start(self, settings: Settings) -> None:
         if self.running:
@@ -160,12 +166,12 @@ class Cluster(EngineSets):
         self._config = self._processes.config
         if settings.shutdown_atexit:
             _ending_with_us.add(self)
-        else:
-            self._processes.let_go()
 
     def start_and_connect_sync(self, n: int | None = None) -> Client:
         """Start, connect, and wait until all engines answer; returns the Client. Raises as start_cluster."""
-        self.start_cluster_sync(n)
+        if n is not None:
+            self._settings = self._settings.with_engines(n)
+        self._start(self._settings)
         try:
             client = self.connect_client_sync(timeout=max(0.1, self._deadline.left() or 0.0))
             try:
@@ -176,6 +182,7 @@ class Cluster(EngineSets):
         except BaseException:
             self.stop_cluster_sync()
             raise
+        self._let_go()
         return client
 
     def _wait_for_engines(self, client: Client) -> None:

@@ -120,9 +120,13 @@ class LocalProcesses:
         remove_run_files(self.directory, self.config.sockets, self.config.blobs)
 
     def let_go(self) -> None:
-        """Let a detached cluster live on without us."""
+        """Let a detached cluster live on without us: nothing of it is read or held any more."""
         _started.discard(self)
         self.drop_lifeline()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        _let_go[:] = [process for process in _let_go if process.poll() is None]
+        _let_go.append(self.process)
 
     def drop_lifeline(self) -> None:
         """Close our end of the lifeline."""
@@ -131,6 +135,7 @@ class LocalProcesses:
                 self.process.stdin.close()
 
 
+_let_go: list[subprocess.Popen[bytes]] = []  # still our children: a Popen that is dropped would complain
 _started: weakref.WeakSet[LocalProcesses] = weakref.WeakSet()
 
 
