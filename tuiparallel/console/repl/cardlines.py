@@ -219,7 +219,8 @@ def _grouped(card: Card, folded: Folded, room: int) -> list[Cells]:
         return _side_by_side(card, folded, room)
     usual = usual_of(folded)
     lines: list[Cells] = []
-    total = sum(group.count for group in folded.values) + folded.nones
+    groups = [*folded.values, *folded.failures]
+    total = max(card.total, sum(group.count for group in groups) + folded.nones + folded.left_out)
     for group in folded.values:
         where = places_text(group.places, card.elements) if group.count < total else ""
         lines += _value(group, usual, where, folded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from textual import events
 from textual.message import Message
@@ -27,6 +27,13 @@ EXAMPLES = [
 ]
 
 
+PRESSED = {
+    "enter": "fold", "escape": "leave", "i": "leave", "e": "edit", "T": "again", "A": "abort", "I": "interrupt",
+    "t": "traceback", "p": "output", "y": "copy",
+}  # fmt: skip
+"""Keys on a card."""
+
+
 class Cards(LineView):
     """All cards, oldest first. A row is a line; its id is `cell * 1000 + line`, so the cursor stays on its card."""
 
@@ -43,8 +50,9 @@ class Cards(LineView):
             self.what = what
             self.card = card
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, gate: Callable[[str], bool] = lambda key: False) -> None:
         super().__init__(desk)
+        self.gate = gate  # takes a key away: a question is open
         self.cards: list[Card] = []
         self.following = True
         self.changes = 0
@@ -87,6 +95,12 @@ class Cards(LineView):
             return False
         self.move_to(self._starts[max(0, to)])
         return True
+
+    def to_newest(self) -> None:
+        """Goes to the head of the newest card."""
+        self.pull_now(force=True)
+        if self.cards:
+            self.move_to(self._starts[-2])
 
     def to_end(self) -> None:
         """Goes to the newest line and stays there."""
@@ -164,9 +178,11 @@ class Cards(LineView):
     # Keys -------------------------------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
-        what = {"enter": "fold", "e": "edit", "T": "again", "escape": "leave", "i": "leave"}.get(
-            event.character or event.key, {"enter": "fold", "escape": "leave"}.get(event.key, "")
-        )
+        if self.gate(event.key):
+            event.stop()
+            event.prevent_default()
+            return
+        what = PRESSED.get(event.key, PRESSED.get(event.character or "", ""))
         moves = {"up": -1, "k": -1, "down": 1, "j": 1}
         if event.key == "ctrl+up":
             self.step(-1)

@@ -6,6 +6,7 @@ What a key means beyond the text (run, complete, modes, history) is posted to th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from textual import events
 from textual.message import Message
@@ -55,7 +56,8 @@ class Editor(TextArea):
             super().__init__()
             self.fault = fault
 
-    def __init__(self) -> None:
+    def __init__(self, gate: Callable[[str], bool]) -> None:
+        self.gate = gate  # takes a key away from the text: a question is open
         self.fault: Fault | None = None
         self.fault_text: str | None = None
         self.choosing = False  # a list of choices is open: up, down, enter, tab and escape are its
@@ -135,7 +137,7 @@ class Editor(TextArea):
     # Keys ---------------------------------------------------------------------------------------------------------
 
     async def _on_key(self, event: events.Key) -> None:
-        if self._handled(event.key):
+        if self.gate(event.key) or self._handled(event.key):
             event.stop()
             event.prevent_default()
             return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tuiparallel.cluster.place import directory_of
 from tuiparallel.console.calls import Calls
 from tuiparallel.console.desk import Desk
+from tuiparallel.errors import ClientClosed
 from tuiparallel.monitor.query import ENGINE_FIELDS, parse
 from tuiparallel.monitor.rows import OutputFilter
 from tuiparallel.wire.states import EngineState
@@ -40,7 +41,7 @@ class Host:
     @property
     def cluster(self) -> str:
         """The cluster's name, empty when there is none."""
-        return self.client.cluster_name if self.client is not None else ""
+        return self.client.name if self.client is not None else ""
 
     @property
     def history_path(self) -> Path | None:
@@ -49,8 +50,8 @@ class Host:
 
     @property
     def connection(self) -> str:
-        """What the child's client connects by: the path of the connection file, or the name."""
-        return self.client.connection_path if self.client is not None else ""
+        """What the child's client connects by: the cluster's name; empty when there is none."""
+        return self.cluster
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -60,7 +61,10 @@ class Host:
 
     def living(self) -> tuple[int, ...]:
         """Ids of the engines there are."""
-        return tuple(self.client.ids) if self.client is not None else ()
+        try:
+            return tuple(self.client.ids) if self.client is not None else ()
+        except ClientClosed:
+            return ()
 
     def marked(self) -> tuple[int, ...]:
         """Ids of the engines that are marked in their pane."""

@@ -104,7 +104,8 @@ def describe(path: str, names: dict[str, Any], source: bool = False) -> str:
                 return "\n".join([*lines, "", inspect.getsource(value)])
             except (OSError, TypeError):
                 lines.append("its source is not to be found")
-    text = inspect.getattr_static(value, "__doc__", None)
+    plain = inspect.isroutine(value) or inspect.ismodule(value)  # their docstring is a field, and nobody's code
+    text = value.__doc__ if plain else inspect.getattr_static(value, "__doc__", None)
     if isinstance(text, str):
         lines += ["", inspect.cleandoc(text)]
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from tuiparallel.console.ladder import DEAF
 from tuiparallel.console.paint import Cells
 from tuiparallel.console.repl import outside
 from tuiparallel.console.repl.card import Card
-from tuiparallel.console.repl.cardlines import MODE_STYLES
+from tuiparallel.console.repl.cardlines import MODE_STYLES, as_text, lines_of
 from tuiparallel.console.repl.cards import Cards
 from tuiparallel.console.repl.choices import Choices
 from tuiparallel.console.repl.commands import Commander
@@ -59,10 +59,10 @@ class ReplPane(Vertical):
         self.where = Where()
         self.blocking = False
         self.waiting_for: Card | None = None
-        self.cards = Cards(desk)
+        self.cards = Cards(desk, self.answer)
         self.choices = Choices(desk)
         self.label = Line(desk, "repl-label", fit=True)
-        self.editor = Editor()
+        self.editor = Editor(self.answer)
         self.hint = Line(desk, "repl-hint")
         self.asking = AskLine(self)
         self.completing = Completing(self)
@@ -99,6 +99,7 @@ class ReplPane(Vertical):
         self.editor.styles.height = "1fr"
         self.editor.styles.padding = 0
         self.editor.styles.background = "transparent"
+        self.editor.styles.scrollbar_size_vertical = 0
         self.editor.paint_with(self.desk.paint)
         self.app.theme_changed_signal.subscribe(self, lambda _: self.call_after_refresh(self._themed))
         self.draw_prompt()
@@ -256,6 +257,7 @@ class ReplPane(Vertical):
         lines = 1 if self.asking.display else max(1, self.editor.wrapped_document.height)
         self.query_one("#repl-prompt").styles.height = min(lines, max(1, room * 2 // 3) if rows > 4 else room)
         self._draw_hint()
+        self.call_after_refresh(self.editor.scroll_cursor_visible)
 
     def _draw_hint(self) -> None:
         if self.asked is not None:
@@ -333,9 +335,9 @@ class ReplPane(Vertical):
             case "older" | "newer":
                 self._recall(event.what)
             case "cards.up" | "cards.down":
-                if self.cards.count():
+                if event.what == "cards.up" and self.cards.cards:
                     self.cards.focus(scroll_visible=False)
-                    self.cards.step(-1 if event.what == "cards.up" else 1)
+                    self.cards.to_newest()
             case "leave":
                 self.leave()
             case "interrupt":
@@ -372,6 +374,16 @@ class ReplPane(Vertical):
                 self.take_focus()
             case "again" if card is not None and card.plan is not None:
                 self.enter(card.source)
+            case "traceback" if card is not None:
+                card.unfolded = True
+                card.changed()
+                self.cards.pull_now(force=True)
+            case "output" if card is not None:
+                self.desk.open("output")
+            case "copy" if card is not None:
+                lines = lines_of(card, 200, self.desk.glyphs, self.host.now())
+                self.app.copy_to_clipboard(as_text(lines))
+                self.note(f"[{card.number}] is copied")
             case "abort" if card is not None:
                 if problem := self.runs.abort(card):
                     self.note(problem, "warn")

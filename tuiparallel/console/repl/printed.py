@@ -59,7 +59,10 @@ class Printed:
 
     def tail(self, count: int) -> list[tuple[str, str]]:
         """The newest lines, the unfinished one among them."""
-        whole = [*(list(self.lines)[-count:]), *((stream, text) for stream, text in self._open.items() if text)]
+        whole = [
+            *(list(self.lines)[-count:]),
+            *((stream, text.expandtabs(8)) for stream, text in self._open.items() if text),
+        ]
         return whole[-count:] if count else []
 
     def __len__(self) -> int:

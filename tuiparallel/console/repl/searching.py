@@ -81,6 +81,10 @@ class AskLine(Input):
         self.pane.note(f"{figures.plural(len(ids), 'engine')}: {names}   (ids, 0-3, marked, host:n001, all)")
 
     async def _on_key(self, event: events.Key) -> None:
+        if self.pane.answer(event.key):
+            event.stop()
+            event.prevent_default()
+            return
         match event.key:
             case "escape" | "ctrl+c" | "ctrl+g":
                 self._close()
