@@ -18,7 +18,7 @@ from tuiparallel.hub.tally import Tally
 from tuiparallel.link.doors import Peer, Role
 from tuiparallel.wire.blobs import BlobStore
 from tuiparallel.wire.config import ClusterConfig
-from tuiparallel.wire.ids import COUNTER_MASK, IdRange, TaskId, counter_of, session_of, spans, task_id
+from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of, spans, task_id
 from tuiparallel.wire.messages import EventRow, LimitRow, Message, Notice
 
 log = logging.getLogger("tuiparallel.hub")
@@ -81,16 +81,19 @@ class Book:
     # Names of tasks ------------------------------------------------------------------------------------------------
 
     def task_ids(self, ranges: list[IdRange]) -> tuple[list[TaskId], list[IdRange]]:
-        """TaskIds of ranges, and those ranges that name a session nobody has heard of."""
+        """TaskIds of ranges, and those ranges, or parts of them, that nobody has submitted."""
         ids: list[TaskId] = []
         strangers: list[IdRange] = []
         for hex, first, count in ranges:
             session = self.registry.session_of_hex.get(hex)
-            if session is None or first < 0 or count < 0 or first + count > COUNTER_MASK:
+            if session is None or first < 0 or count < 0:
                 strangers.append((hex, first, count))
-            else:
-                start = task_id(session.number, first)
-                ids += [TaskId(id) for id in range(start, start + count)]
+                continue
+            known = min(count, max(0, session.next - first))
+            start = task_id(session.number, first)
+            ids += [TaskId(id) for id in range(start, start + known)]
+            if known < count:
+                strangers.append((hex, first + known, count - known))
         return ids, strangers
 
     def ranges(self, ids: list[TaskId]) -> list[IdRange]:

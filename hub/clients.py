@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import assert_never
 
 from tuiparallel.hub.book import Book
@@ -13,8 +14,10 @@ from tuiparallel.hub.registry import Session
 from tuiparallel.hub.requests import Requests
 from tuiparallel.hub.task import Batch
 from tuiparallel.link.doors import Peer, Role
-from tuiparallel.wire.ids import IdRange, SessionId, TaskId, counter_of, session_of, task_id, unspan
+from tuiparallel.wire.blobs import NAME
+from tuiparallel.wire.ids import COUNTER_MASK, IdRange, SessionId, Span, TaskId, task_id
 from tuiparallel.wire.messages import (
+    MAX_BATCH,
     PROTOCOL,
     Abort,
     Ask,
@@ -29,6 +32,7 @@ from tuiparallel.wire.messages import (
     Inquiry,
     Interrupt,
     Leave,
+    Message,
     Need,
     Notice,
     Observe,
@@ -46,6 +50,9 @@ from tuiparallel.wire.messages import (
 from tuiparallel.wire.states import State
 
 _INTERRUPT = 2
+DOUBT = 5.0  # seconds a client has to submit again what it waits for
+MOST_DOUBTFUL = 1_000_000
+MOST_REJECTED = 1000  # submissions per client whose refusal is remembered
 
 
 class ClientDesk:
@@ -90,6 +97,17 @@ class ClientDesk:
             case _:
                 assert_never(message)
 
+    def apologise(self, role: Role, peer: Peer, message: Message) -> None:
+        """A message that could not be handled: whoever waits for its answer gets one."""
+        session = self.book.registry.session_of_peer.get(peer) if role is Role.CLIENT else None
+        if session is None:
+            return
+        text = f"the hub could not handle this {type(message).__name__}: its log says why"
+        if isinstance(message, Submit):
+            self._reject(session, message, ErrorText("ValueError", text, ""))
+        elif isinstance(message, (Abort, Ask, Clear, Query, Scale, Shutdown, Signal)):
+            self.book.out.client(session, Reply(message.request, None, ErrorText("ValueError", text, "")))
+
     # Sessions ------------------------------------------------------------------------------------------------------
 
     def _hello(self, peer: Peer, hello: ClientHello) -> None:
@@ -122,10 +140,29 @@ class ClientDesk:
         )
         book.out.client(session, welcome)
         book.out.client(session, Notice("engines", "", registry.ids()))
-        for counter in unspan(hello.waits):
-            if task_id(session.number, counter) not in book.scheduler.tasks:
-                self.delivery.want(session, session.hex, counter)
+        self._waits(session, hello.waits)
         book.feed.client_changed(session.number)
+
+    def _waits(self, session: Session, waits: list[Span]) -> None:
+        """What a client that has just connected wants to hear of."""
+        book = self.book
+        told = {c for first, (count, _) in session.rejected.items() for c in range(first, first + count)}
+        session.doubtful, session.doubtful_at = set(), book.now
+        for first, count in waits:
+            for counter in range(max(0, first), min(first + count, session.next)):
+                if task_id(session.number, counter) not in book.scheduler.tasks and counter not in told:
+                    self.delivery.want(session, session.hex, counter)
+            # The rest is in its outbox and comes in a moment, unless the history has been lost.
+            beyond = max(first, session.next)
+            session.doubtful.update(range(beyond, min(first + count, beyond + MOST_DOUBTFUL - len(session.doubtful))))
+
+    def upkeep(self) -> None:
+        """Tasks that a client waits for, and that it has not submitted again, were in a history that is lost."""
+        for session in self.book.registry.session_of_peer.values():
+            if session.doubtful and self.book.now - session.doubtful_at > DOUBT:
+                for counter in sorted(session.doubtful):
+                    self.delivery.lost(session, counter)
+                session.doubtful.clear()
 
     def gone(self, session: Session) -> None:
         """A client has left, or cannot be reached; what it left open goes on."""
@@ -137,6 +174,8 @@ class ClientDesk:
             self._count_observers()
         book.accepted.drop(session.number)
         book.registry.disconnect_session(session)
+        session.away_at = book.now
+        session.doubtful.clear()
         self.delivery.gone(session)
         self.requests.client_gone(session)
         book.tally.session_gone(session.number)
@@ -147,16 +186,21 @@ class ClientDesk:
     def _submit(self, session: Session, submit: Submit) -> None:
         book = self.book
         code = self._code(session, submit)
+        if known := session.rejected.get(submit.first):
+            book.out.client(session, Rejected(submit.first, known[1]))
+            return
         if submit.first < session.next:
             book.accepted.add(session.number, submit.first, book.now, False)  # a copy: its acknowledgement was lost
             return
         error = self._unacceptable(submit)
         if submit.function and code is None and error is None:
             error = ErrorText("SerializationError", "the hub has lost the function's code: submit it again", "")
-        session.next = submit.first + submit.count
         if error is not None:
-            book.out.client(session, Rejected(submit.first, error))
+            self._reject(session, submit, error)
             return
+        session.next = submit.first + submit.count
+        if session.doubtful:
+            session.doubtful.difference_update(range(submit.first, session.next))
         first = task_id(session.number, submit.first)
         batch = Batch(
             first,
@@ -183,6 +227,16 @@ class ClientDesk:
                 ids = range(batch.first, batch.first + batch.count)
                 book.feed.tasks_changed([tasks[id] for id in ids if id in tasks])
 
+    def _reject(self, session: Session, submit: Submit, error: ErrorText) -> None:
+        """Not stored, and never will be: said again when the answer was lost."""
+        self.book.out.client(session, Rejected(submit.first, error))
+        if 0 < submit.count <= MAX_BATCH and submit.first + submit.count <= COUNTER_MASK:
+            session.next = submit.first + submit.count
+            session.doubtful.difference_update(range(submit.first, session.next))
+            session.rejected[submit.first] = (submit.count, error)
+            while len(session.rejected) > MOST_REJECTED:
+                del session.rejected[next(iter(session.rejected))]
+
     @staticmethod
     def _code(session: Session, submit: Submit) -> bytes | None:
         """The function's code. Every Submit counts, copies too: both ends must see the same sequence."""
@@ -198,8 +252,15 @@ class ClientDesk:
         """Why a submission cannot be stored; None when it can."""
         book = self.book
         work = submit.work
-        if len(submit.calls) not in (1, submit.count) or submit.count < 1:
+        if not 1 <= submit.count <= MAX_BATCH or submit.first + submit.count > COUNTER_MASK:
+            return ErrorText("ValueError", f"a submission has 1 to {MAX_BATCH} tasks, not {submit.count}", "")
+        if len(submit.calls) not in (1, submit.count):
             return ErrorText("ValueError", "a submission needs one body, or one for each task", "")
+        if not all(limit is None or 0 <= limit < inf for limit in (work.timeout, work.time_limit)):
+            return ErrorText("ValueError", "timeout and time_limit are seconds, 0 or more", "")
+        for use in submit.blobs:
+            if not (0 <= use.index < submit.count and NAME.fullmatch(use.name)):
+                return ErrorText("ValueError", f"no task of this submission can have the blob {use.name!r:.100}", "")
         if not work.balanced and (work.targets is None or len(work.targets) != submit.count):
             return ErrorText("ValueError", "a direct submission needs one target for each task", "")
         if book.storage_error:
@@ -264,13 +325,8 @@ class ClientDesk:
                     or (task.engine if task.engine is not None else task.batch.target(task.id)) in targets
                 )
             ]
-        sessions = book.registry.sessions
-        known: list[TaskId] = []
-        strange: list[TaskId] = []
-        for id in ids:
-            (known if counter_of(id) < sessions[session_of(id)].next else strange).append(id)
-        ticket = self.requests.open_abort(session, abort.request, unknown + book.ranges(strange))
-        book.tell(AbortAsked(ticket, known, abort.running, abort.grace))
+        ticket = self.requests.open_abort(session, abort.request, unknown)
+        book.tell(AbortAsked(ticket, ids, abort.running, abort.grace))
 
     def _targets(self, targets: list[int] | None) -> list[int]:
         ids = self.book.registry.ids()

@@ -32,6 +32,11 @@ class Delivery:
         session.backlog.append((hex, counter))
         self.busy.add(session.number)
 
+    def lost(self, session: Session, counter: int) -> None:
+        """A task of this session's own was acknowledged, and no history knows it."""
+        self._put(session, session.hex, _lost(counter))
+        self.busy.add(session.number)
+
     def subscribe(self, session: Session, task: TaskId) -> None:
         """This session wants the outcome of an open task."""
         sessions = self.subscribers.setdefault(task, [])

@@ -54,6 +54,7 @@ from tuiparallel.wire.states import EngineState
 DRAIN_PATIENCE = 1.0  # seconds a dead engine's last messages are waited for
 LIGHT = 65536  # bytes of a result that an engine may well keep a moment longer
 LEAVE_PATIENCE = 2.0  # seconds an engine has to leave by itself
+OWN_GAP = 3.0  # seconds between turns, beyond the interval of probes, that mean that the hub itself was stopped
 
 
 class EngineDesk:
@@ -64,6 +65,7 @@ class EngineDesk:
         self._dying: dict[int, Engine] = {}  # reported dead, not yet read to the end
         self._leaving: dict[int, float] = {}  # asked to leave, when
         self._next_probe = book.now
+        self._last_upkeep = book.now
         self._dead_early: dict[str, Exited] = {}  # exits of engines that never said Hello
 
     def receive(self, peer: Peer, message: FromEngine) -> None:
@@ -334,6 +336,10 @@ class EngineDesk:
     def upkeep(self) -> None:
         """What time alone brings about: probes, silence, engines that do not leave."""
         book = self.book
+        gap = book.now - self._last_upkeep - book.config.probe_interval
+        self._last_upkeep = book.now
+        if gap > OWN_GAP:
+            self._was_away(gap)
         for id, asked in list(self._leaving.items()):
             if book.now - asked > LEAVE_PATIENCE:
                 self._leaving[id] = book.now
@@ -354,6 +360,18 @@ class EngineDesk:
                     book.feed.touched(engine.id)
             else:
                 self._silent(engine)
+
+    def _was_away(self, gap: float) -> None:
+        """The hub itself was stopped: nobody's silence in that time counts."""
+        now = self.book.now
+        for engine in self.book.registry.living():
+            if engine.unreachable_at is not None:
+                engine.unreachable_at = now
+            if engine.probed_at is not None:
+                engine.probed_at = now
+        for id in self._leaving:
+            self._leaving[id] = now
+        self.book.event("hub", f"the hub was stopped for {gap:.0f} s")
 
     def _silent(self, engine: Engine) -> None:
         book = self.book

@@ -135,7 +135,7 @@ class History:
         body = _pack(batch.calls)
         work = batch.work
         self._db.execute(
-            "INSERT INTO batches(first, count, function, work, calls, crc, name, label, submitted, received)"
+            "INSERT OR IGNORE INTO batches(first, count, function, work, calls, crc, name, label, submitted, received)"
             " VALUES(?,?,?,?,?,?,?,?,?,?)",
             (
                 batch.first,
@@ -162,7 +162,7 @@ class History:
     def put_bundle(self, id: int, ran: Sequence[Ran], at: float) -> None:
         """Results as they came."""
         body = _pack(ran)
-        self._db.execute("INSERT INTO bundles(id, body, crc, at) VALUES(?,?,?,?)", (id, body, zlib.crc32(body), at))
+        self._db.execute("INSERT OR IGNORE INTO bundles(id, body, crc, at) VALUES(?,?,?,?)", (id, body, zlib.crc32(body), at))
         blobs = [(name, result.task, size) for result in ran for name, size in result.blobs]
         if blobs:
             self._db.executemany("INSERT OR IGNORE INTO blobs VALUES(?,?,?)", blobs)
@@ -177,7 +177,7 @@ class History:
 
     def put_lease(self, lease: int, engine: int, runs: list[Span]) -> None:
         """An engine is about to be given these tasks under this lease."""
-        self._db.execute("INSERT INTO leases VALUES(?,?,?)", (lease, engine, _pack(runs)))
+        self._db.execute("INSERT OR IGNORE INTO leases VALUES(?,?,?)", (lease, engine, _pack(runs)))
 
     def drop_leases(self, below: int) -> None:
         """Leases that name no open task any more."""

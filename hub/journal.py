@@ -1,73 +1,185 @@
-"""What one turn has to put on record, gathered until the turn's transaction.
+"""What the hub has to put on record, gathered per turn.
 
-No socket, thread or clock in this file. Rows wait here when the disk refuses them, and go with the next commit.
+A small turn goes into the logbook with one write, and from there into the history together with others; a large one
+goes straight into a transaction of its own. Either way it is on record before anything of it is sent. Rows wait here
+when the disk refuses them, and go with the next try.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
 
 from tuiparallel.hub.history import History, TaskRecord
+from tuiparallel.hub.logbook import Logbook
 from tuiparallel.hub.task import Batch
-from tuiparallel.wire.ids import Span
-from tuiparallel.wire.messages import Ran
+from tuiparallel.wire.ids import Span, TaskId
+from tuiparallel.wire.messages import Ran, Work
 
 # That a batch is over follows from its tasks, so the mark (which spares a restarted hub the look) may lag.
 _ENDED_AT_ONCE = 256
+LIGHT_TASKS = 64  # of a turn: above it, or above LIGHT_BYTES, it is worth a transaction of its own
+LIGHT_BYTES = 64 << 10
+MOST_LOGGED = 8 << 20  # bytes of log after which the history must have them
+MOST_PENDING = 2000  # tasks in the log after which the history must have them
+
+Attempt = tuple[int, int, int, "float | None", "float | None", str]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows by table, in the order of their events."""
+
+    batches: list[tuple[Batch, float]] = field(default_factory=list)
+    functions: dict[bytes, bytes] = field(default_factory=dict)
+    bundles: list[tuple[int, list[Ran], float]] = field(default_factory=list)
+    tasks: list[TaskRecord] = field(default_factory=list)
+    leases: list[tuple[int, int, list[Span]]] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.batches or self.bundles or self.tasks or self.leases or self.attempts or self.functions)
+
+    def extend(self, other: Rows) -> None:
+        self.batches += other.batches
+        self.functions.update(other.functions)
+        self.bundles += other.bundles
+        self.tasks += other.tasks
+        self.leases += other.leases
+        self.attempts += other.attempts
+
+    def light(self) -> bool:
+        """Whether these few rows should not cost a transaction."""
+        if len(self.tasks) > LIGHT_TASKS or sum(batch.count for batch, _ in self.batches) > LIGHT_TASKS:
+            return False
+        size = sum(batch.size for batch, _ in self.batches) + sum(map(len, self.functions.values()))
+        return size + sum(len(ran.body) for _, bundle, _ in self.bundles for ran in bundle) < LIGHT_BYTES
+
+    def write(self, history: History) -> None:
+        """Into the history's open transaction."""
+        for hash, code in self.functions.items():
+            history.put_function(hash, code)
+        for batch, received in self.batches:
+            history.put_batch(batch, received)
+        for id, ran, at in self.bundles:
+            history.put_bundle(id, ran, at)
+        if self.tasks:
+            history.put_tasks(self.tasks)
+        for attempt in self.attempts:
+            history.put_attempt(*attempt)
+        for lease in self.leases:
+            history.put_lease(*lease)
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    """One turn in the logbook."""
+
+    batches: list[tuple[int, int, Work, bytes, list[bytes], list[tuple[int, str, int]], float]]
+    functions: dict[bytes, bytes]
+    bundles: list[tuple[int, list[Ran], float]]
+    tasks: list[TaskRecord]
+    leases: list[tuple[int, int, list[Span]]]
+    attempts: list[Attempt]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Entry).decode
+
+
+def _entry(rows: Rows) -> bytes:
+    batches = [
+        (batch.first, batch.count, batch.work, batch.function, batch.calls, batch.blobs, received)
+        for batch, received in rows.batches
+    ]
+    return _encode(_Entry(batches, rows.functions, rows.bundles, rows.tasks, rows.leases, rows.attempts))
+
+
+def _rows(body: bytes) -> Rows:
+    entry = _decode(body)
+    batches = [
+        (Batch(TaskId(first), count, work, function, None, calls, blobs), received)
+        for first, count, work, function, calls, blobs, received in entry.batches
+    ]
+    return Rows(batches, entry.functions, entry.bundles, entry.tasks, entry.leases, entry.attempts)
 
 
 class Journal:
-    """Rows by table, in the order of their events. write() and clear() belong together."""
+    """The rows of this turn, by table, and those of earlier turns that are in the logbook only."""
 
     def __init__(self) -> None:
         self.ended: list[int] = []  # batches that are over
-        self.clear()
+        self.pending = Rows()  # on record in the logbook, not yet in the history
+        self.pending_since = 0.0
+        self._begin()
 
-    def clear(self) -> None:
-        self.batches: list[tuple[Batch, float]] = []
-        self.functions: dict[bytes, bytes] = {}
-        self.bundles: list[tuple[int, list[Ran], float]] = []
-        self.tasks: list[TaskRecord] = []
-        self.leases: list[tuple[int, int, list[Span]]] = []
-        self.attempts: list[tuple[int, int, int, float | None, float | None, str]] = []
+    def _begin(self) -> None:
+        self._turn = turn = Rows()
+        self.batches, self.functions, self.bundles = turn.batches, turn.functions, turn.bundles
+        self.tasks, self.leases, self.attempts = turn.tasks, turn.leases, turn.attempts
         self.others: list[Callable[[History], object]] = []  # rare: sessions, engines, facts, forgetting
 
     def __bool__(self) -> bool:
-        return bool(
-            self.batches
-            or self.bundles
-            or self.tasks
-            or len(self.ended) >= _ENDED_AT_ONCE
-            or self.leases
-            or self.attempts
-            or self.others
-            or self.functions
+        return bool(self._turn or self.others or len(self.ended) >= _ENDED_AT_ONCE)
+
+    def record(self, history: History, logbook: Logbook, now: float) -> None:
+        """Put this turn on record. Raises sqlite3.Error or OSError, and then nothing of it is."""
+        if self.others or len(self.ended) >= _ENDED_AT_ONCE or not self._turn.light():
+            self.flush(history, logbook)
+            return
+        logbook.append(_entry(self._turn))
+        if not self.pending:
+            self.pending_since = now
+        self.pending.extend(self._turn)
+        self._begin()
+
+    def ripe(self, now: float, idle: bool, patience: float = 0.02) -> bool:
+        """Whether what is in the log should go into the history now; idle: nothing else is to be done."""
+        if not self.pending:
+            return False
+        return (
+            len(self.pending.tasks) > MOST_PENDING
+            or now - self.pending_since > (patience if idle else 20 * patience)
         )
 
-    def write(self, history: History) -> None:
-        """Everything, in one transaction. Raises sqlite3.Error, and then nothing of it is on record."""
+    def next_deadline(self, patience: float = 0.02) -> float | None:
+        return self.pending_since + patience if self.pending else None
+
+    def flush(self, history: History, logbook: Logbook) -> None:
+        """All of it into the history, in one transaction. Raises sqlite3.Error, and then all stays as it was."""
         history.begin()
         try:
-            for hash, code in self.functions.items():
-                history.put_function(hash, code)
-            for batch, received in self.batches:
-                history.put_batch(batch, received)
-            for id, ran, at in self.bundles:
-                history.put_bundle(id, ran, at)
-            if self.tasks:
-                history.put_tasks(self.tasks)
-            for attempt in self.attempts:
-                history.put_attempt(*attempt)
-            for lease in self.leases:
-                history.put_lease(*lease)
-            mark = bool(self.others) or len(self.ended) >= _ENDED_AT_ONCE
-            if mark:
+            self.pending.write(history)
+            self._turn.write(history)
+            if self.ended:
                 history.end_batches(self.ended)
             for other in self.others:
                 other(history)
             history.commit()
-            if mark:
-                self.ended = []
         except BaseException:
             history.rollback()
             raise
+        self.ended = []
+        self.pending = Rows()
+        self._begin()
+        logbook.clear()
+
+
+def replay(history: History, logbook: Logbook) -> int:
+    """What a killed hub had in its logbook goes into the history; returns the number of turns. Repeating it is harmless."""
+    turns = 0
+    rows = Rows()
+    for body in logbook.records():
+        rows.extend(_rows(body))
+        turns += 1
+    if rows:
+        history.begin()
+        try:
+            rows.write(history)
+            history.commit()
+        except BaseException:
+            history.rollback()
+            raise
+    logbook.clear()
+    return turns

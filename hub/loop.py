@@ -22,12 +22,40 @@ from tuiparallel.hub.requests import Requests
 from tuiparallel.link.clock import Clock
 from tuiparallel.link.doors import Doors, Peer, Role, Sent
 from tuiparallel.link.failpoints import failpoint
-from tuiparallel.wire.messages import Accepted, Delta, Done, Kept, Message, Notice, Probe, Query, Snapshot
+from tuiparallel.wire.messages import (
+    Accepted,
+    ClearNamespace,
+    Delta,
+    Done,
+    EndCluster,
+    Fenced,
+    Inquiry,
+    Interrupt,
+    Kept,
+    Leave,
+    Message,
+    Notice,
+    Probe,
+    Query,
+    Refused,
+    Rejected,
+    Reply,
+    SignalEngine,
+    Snapshot,
+    SupervisorWelcome,
+    Welcome,
+)
 
 log = logging.getLogger("tuiparallel.hub")
 
 RETRY = 1.0  # seconds between tries to commit while the disk refuses
 STALLED_RETRY = 0.01  # seconds between tries to send to a peer whose pipe is full
+UNRECORDED = frozenset({"status", "engines", "why", "queue_status"})  # questions that the history has no part in
+FREE = (
+    Welcome, Refused, SupervisorWelcome, Notice, Rejected, Reply, Probe, Fenced, Leave, EndCluster, SignalEngine,
+    Interrupt, Inquiry, ClearNamespace,
+)  # fmt: skip
+"""Messages that may leave though the turn is not on record."""
 MOST_STALLED = 10_000  # messages kept for a peer whose pipe is full; beyond it, its connection is given up
 
 
@@ -64,17 +92,25 @@ class Loop:
         arrived = self.doors.drain() if readable else []
         failpoint("hub.drained")
         for role, peer, message in arrived:
-            if role is Role.CLIENT:
-                self.clients.receive(peer, message)  # type: ignore[arg-type]
-            else:
-                self.engines.receive(peer, message)  # type: ignore[arg-type]
-        if self.end_asked:
+            try:
+                if role is Role.CLIENT:
+                    self.clients.receive(peer, message)  # type: ignore[arg-type]
+                else:
+                    self.engines.receive(peer, message)  # type: ignore[arg-type]
+            except (ArithmeticError, LookupError, TypeError, ValueError):
+                # One peer's message must not end the hub, or it would be sent again to the next one.
+                log.exception("a message could not be handled: %.500r", message)
+                self.doors.malformed += 1
+                self.clients.apologise(role, peer, message)
+        if self.end_asked and not book.stopping:
             self.clients.end_cluster(f"the hub was asked to end by {self.end_asked}")
+        self.clients.upkeep()
         self.engines.upkeep()
         self.engines.judge(not arrived, self._reachable)
         self._handle()
         failpoint("hub.handled")
         if not self._commit():
+            self._go_on()
             return
         failpoint("hub.committed")
         self._answer()
@@ -107,7 +143,6 @@ class Loop:
         except sqlite3.Error as error:
             if not book.storage_error:
                 book.notice("storage", f"the hub cannot write {book.history.path}: {error}")
-                self._send_notices()
             book.storage_error = f"{book.history.path}: {error}"
             self._retry_commit = book.now + RETRY
             log.error("commit failed, trying again in %g s: %s", RETRY, error)
@@ -154,15 +189,21 @@ class Loop:
         for engine, numbers in book.kept.ripe(book.now):
             book.out.engine(book.registry.engines[engine], Kept(numbers))
 
-    def _send_notices(self) -> None:
-        """While nothing can be committed, people still hear why."""
-        kept = []
-        for role, peer, message in self.book.out.messages:
-            if isinstance(message, Notice):
-                self.doors.send(role, peer, message)
+    def _go_on(self) -> None:
+        """While nothing can be committed: refusals, questions and control, but nothing that speaks of a record."""
+        book = self.book
+        waiting, book.after_commit = book.after_commit, []
+        for session, message in waiting:
+            if isinstance(message, Query) and message.what in UNRECORDED:
+                self.queries.answer(session, message)
             else:
-                kept.append((role, peer, message))
-        self.book.out.messages = kept
+                book.after_commit.append((session, message))
+        messages, book.out.messages = book.out.messages, []
+        for role, peer, message in messages:
+            if not isinstance(message, FREE) or self.doors.send(role, peer, message) is Sent.AGAIN:
+                book.out.messages.append((role, peer, message))
+        self._observe()
+        self._probe_clients()
 
     def _stall(self, role: Role, peer: Peer, message: Message, waiting: deque[Message] | None) -> None:
         """The peer's pipe is full: outcomes go back to the history, the rest waits its turn."""
@@ -266,6 +307,8 @@ class Loop:
     def _timeout(self) -> float:
         """Seconds until something is due."""
         book = self.book
+        if book.effects or (book.journal and not book.storage_error):
+            return 0.0  # an answer has asked for something that is to be on record
         now = self.clock.monotonic()
         at = min(self.engines.next_deadline(), self._next_probe)
         deadlines = (

@@ -292,14 +292,11 @@ class QueryDesk:
         history = book.history
         if arguments.get("all"):
             ids = [row[0] for row in history.query("SELECT id FROM tasks")]
-        elif arguments.get("targets") is not None:
-            marks = ",".join("?" * len(arguments["targets"]))
-            ids = [
-                row[0]
-                for row in history.query(f"SELECT id FROM tasks WHERE engine IN ({marks})", arguments["targets"])
-            ]
         else:
-            pending, ended, unknown = self._sorted_out(arguments["tasks"])
+            targets = arguments.get("targets") or []
+            marks = ",".join("?" * len(targets))
+            chosen = history.query(f"SELECT id FROM tasks WHERE engine IN ({marks})", targets)
+            pending, ended, unknown = self._sorted_out(arguments.get("tasks") or [])
             if pending:
                 name = book.ranges(pending[:1])[0]
                 raise QuestionError(
@@ -307,7 +304,7 @@ class QueryDesk:
                 )
             if unknown:
                 raise QuestionError("KeyError", f"no such task: {unknown[0][0]}-{unknown[0][1]}")
-            ids = list(ended)
+            ids = sorted({*ended, *(row[0] for row in chosen)})
 
         def forget(_: object) -> None:
             names = history.forget_tasks(ids)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tuiparallel.wire.ids import EngineId, SessionId
 from tuiparallel.wire.known import KnownFunctions
-from tuiparallel.wire.messages import Exited, Outcome, Vital
+from tuiparallel.wire.messages import ErrorText, Exited, Outcome, Vital
 from tuiparallel.wire.states import EngineState
 
 Peer = bytes
@@ -67,6 +67,10 @@ class Session:
     sizes: dict[tuple[str, int], int] = field(default_factory=dict)  # of those, by session and counter
     backlog: deque[tuple[str, int]] = field(default_factory=deque)  # outcomes to be sent when there is room
     fresh: dict[str, list[Outcome]] = field(default_factory=dict)  # outcomes of this turn, by session
+    rejected: dict[int, tuple[int, ErrorText]] = field(default_factory=dict)  # Submits by first: how many, and why
+    doubtful: set[int] = field(default_factory=set)  # counters it waits for and nobody has submitted (yet)
+    doubtful_at: float = 0.0  # since when, monotonic
+    away_at: float = 0.0  # when it was last seen leaving, monotonic
 
 
 @dataclass(slots=True, eq=False)

@@ -166,7 +166,7 @@ class Scheduler:
         for task in tasks:
             target = task.batch.target(task.id)
             seat = self.seats.get(target) if target is not None else None
-            if seat is None or not seat.open:
+            if seat is None or not (seat.open or seat.limbo):
                 death = Death("no such engine is running")
                 error = failures.engine_error(task, -1 if target is None else target, death, False)
                 self._end(task, State.LOST, error, date, effects)
@@ -443,7 +443,7 @@ class Scheduler:
 
     def _rescue(self, date: float, effects: list[Effect]) -> None:
         """Waiting tasks that no engine may run: let them forget what they tried, or end those that nothing can help."""
-        open_seats = {id for id, seat in self.seats.items() if seat.open}
+        open_seats = {id for id, seat in self.seats.items() if seat.open or seat.limbo}
         if not open_seats:
             # With no engine at all, tasks wait for a first one; those tied to engines that are gone cannot.
             stuck = [task for task in self.lanes.waiting() if task.places is not None]
@@ -701,7 +701,7 @@ class Scheduler:
     def restore_engine(self, engine: int, now: float) -> None:
         """An engine of the hub's former life, not heard of yet: it may hold tasks but gets none."""
         seat = self.seats[engine] = Seat(engine)
-        seat.open = False
+        seat.open, seat.limbo = False, True
         seat.progress = now
 
     def restore_lease(self, task: Task, engine: int, lease: int) -> None:
@@ -734,7 +734,7 @@ class Scheduler:
     def welcome_back(self, engine: int) -> None:
         """A restored engine has said Hello."""
         if seat := self.seats.get(engine):
-            seat.open = True
+            seat.open, seat.limbo = True, False
 
     def open_tasks(self) -> Iterator[Task]:
         return iter(self.tasks.values())

@@ -35,7 +35,7 @@ class Pace:
 class Seat:
     """One engine. held is in the order in which the engine was given its tasks, which is the order it runs them in."""
 
-    __slots__ = ("id", "held", "direct", "load", "open", "progress", "done", "revoking", "running")
+    __slots__ = ("id", "held", "direct", "load", "open", "progress", "done", "revoking", "running", "limbo")
 
     def __init__(self, id: int) -> None:
         self.id = id
@@ -43,6 +43,7 @@ class Seat:
         self.direct: deque[Task] = deque()
         self.load = 0.0  # seconds of work held, as far as is known
         self.open = True  # may be given work
+        self.limbo = False  # of the hub's former life, and not heard of yet: it will be open, or lost
         self.progress = 0.0  # when it last sent a result or was given the first of what it holds
         self.done = 0
         self.revoking = 0  # tasks asked back and not yet answered

@@ -209,7 +209,12 @@ class World:
     def _need(self) -> Need:
         ids = self.random.sample(list(self.batch_of), min(len(self.batch_of), self.random.randint(1, 3)))
         success = self.random.random() < 0.9
-        return Need([("s", id, 1) for id in ids], self.random.random() < 0.7, success, not success or self.random.random() < 0.3)
+        return Need(
+            [("s", id, 1) for id in ids],
+            self.random.random() < 0.7,
+            success,
+            not success or self.random.random() < 0.3,
+        )
 
     def _submitted(self, batch: Batch) -> TasksSubmitted:
         needs = []
@@ -230,7 +235,9 @@ class World:
 
     def _some(self, **wanted: bool) -> EngineModel | None:
         fitting = [
-            model for model in self.engines.values() if all(getattr(model, key) == value for key, value in wanted.items())
+            model
+            for model in self.engines.values()
+            if all(getattr(model, key) == value for key, value in wanted.items())
         ]
         return self.random.choice(fitting) if fitting else None
 
@@ -454,8 +461,8 @@ class World:
     def _check_end(self) -> None:
         left = [task for task in self.scheduler.tasks.values()]
         assert not left, f"never ended: {left[:3]}"
-        assert set(self.outcomes) == set(self.batch_of), f"outcomes for other tasks than were submitted"
-        assert not self.tickets, f"an abort was never answered"
+        assert set(self.outcomes) == set(self.batch_of), "outcomes for other tasks than were submitted"
+        assert not self.tickets, "an abort was never answered"
         assert len(self.scheduler.lanes) == 0 and self.scheduler.waiting == 0
         for id, starts in self.starts.items():
             work = self.batch_of[id].work
