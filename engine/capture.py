@@ -21,7 +21,7 @@ from tuiparallel.wire.messages import Chunk
 
 PIECE = 256 << 10  # bytes read, and sent as one chunk, at a time
 TAIL = 8192  # bytes that stay readable for a last word after a crash
-WAITING = 64  # chunks that wait to be sent; the oldest ones are dropped, their offsets show it
+WAITING = 2000  # chunks that wait to be sent; the oldest ones are dropped, their offsets show it
 
 
 class Recorder:

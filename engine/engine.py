@@ -22,6 +22,7 @@ from tuiparallel.engine.settings import EngineSettings
 from tuiparallel.engine.shelf import Shelf
 from tuiparallel.link.clock import Clock, SystemClock
 from tuiparallel.link.link import Link, LinkState
+from tuiparallel.wire import current
 from tuiparallel.wire.blobs import BlobStore
 from tuiparallel.wire.messages import (
     MAX_BATCH,
@@ -96,6 +97,7 @@ class Engine:
         self._interrupts = Interrupts()
         store = None if settings.blobs is None else BlobStore(settings.blobs, settings.blob_bytes)
         self._runner = Runner(settings.uuid, self._clock, self._capture, self._interrupts, store)
+        current.live_in(settings.directory)
         self._shelf = Shelf(self._runner.functions)
         self._mark = None if settings.mark is None else MarkWriter(settings.mark)
         self._main = threading.get_ident()

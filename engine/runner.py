@@ -174,6 +174,7 @@ class Runner:
         self.namespace.clear()
         self.cells.count = 0
         self._capture.restore()
+        self._interrupts.install()
         if self._loop is not None:
             self._loop.close()
             self._loop = None

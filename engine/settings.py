@@ -21,6 +21,7 @@ class EngineSettings:
     cluster: str
     host: str
     blobs: Path | None
+    directory: str | None = None  # the cluster's, when it is on this host
     mark: Path | None = None
     was: int | None = None
     work_dir: str | None = None
@@ -42,6 +43,7 @@ def from_config(config: ClusterConfig, uuid: str, was: int | None = None) -> Eng
         cluster=config.cluster,
         host=socket.gethostname(),
         blobs=Path(config.blobs),
+        directory=config.directory,
         mark=directory / "marks" / uuid,
         was=was,
         work_dir=config.work_dir,
@@ -64,6 +66,7 @@ def from_connection(connection: Connection) -> EngineSettings:
         cluster=connection.cluster,
         host=socket.gethostname(),
         blobs=Path(connection.blobs) if here and os.path.isdir(connection.blobs) else None,
+        directory=connection.directory if here else None,
     )
 
 

@@ -74,12 +74,21 @@ else:
             return None
 
 
-def memory_limit() -> int:
-    """Bytes that processes here may use: the control group's limit, else the machine's memory."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+def memory_limit(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Bytes that processes here may use: the smallest limit of the control groups around this one, or the machine's."""
+    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    places = [root]
+    try:
+        for line in own.read_text().splitlines():
+            number, _, group = line.split(":", 2)
+            if number == "0":  # the unified hierarchy
+                place = root / group.lstrip("/")
+                places += [place, *(parent for parent in place.parents if parent.is_relative_to(root))]
+    except (OSError, ValueError):
+        pass
+    for place in places:
         try:
-            return min(total, int(Path(file).read_text()))
+            limit = min(limit, int((place / "memory.max").read_text()))
         except (OSError, ValueError):  # not there, or "max"
             continue
-    return total
+    return limit

@@ -105,7 +105,7 @@ class ScriptedHub:
             start_new_session=True,
         )
         self.processes.append(process)
-        self.until(lambda: len(self.ids) >= n and self.supervisor)
+        self.until(lambda: n == 0 or len(self.ids) >= n and self.supervisor)
         return process
 
     def start_engine(self, uuid: str = "e1") -> subprocess.Popen[bytes]:
@@ -151,6 +151,7 @@ class ScriptedHub:
             match message:
                 case EngineHello():
                     self.peer = peer
+                    self._known.clear()
                     self.send(self.welcome(message))
                 case SupervisorHello():
                     self.supervisor = peer
