@@ -142,7 +142,7 @@ def test_no_row_twice_and_true_counts_after_a_gap() -> None:
         T + 60,
     )
     assert ids(store) == [task_id(1, counter) for counter in (4, 3, 2, 1)]
-    assert store.doubtful() == (1, T + 2)
+    assert store.doubtful() == (1, T + 1)
     store.apply_page([task(5), task(4, State.QUEUED), task(3, State.ERROR), task(2), task(1)], last=True)
     assert store.doubtful() == (0, None)
     assert store.task(task_id(1, 2)).phase is Phase.DONE  # type: ignore[union-attr]
@@ -157,10 +157,26 @@ def test_no_row_twice_and_true_counts_after_a_gap() -> None:
 def test_tasks_nobody_knows_any_more_are_dropped() -> None:
     store = begun()
     store.apply(delta(2, tasks=[task(1, State.ASSIGNED), task(2)]), T)
-    store.apply(snapshot(9, T + 9, boot="b2", counters=Counters(queued=1)), T + 9)
+    store.apply(snapshot(9, T + 9, boot="b2", counters=Counters()), T + 9)
     assert store.boot == "b2"
-    assert store.forget_doubtful() == 1
+    assert store.settle() == 1
     assert ids(store) == [task_id(1, 2)]
+
+
+def test_a_snapshot_that_does_not_list_all_leaves_it_to_the_counters() -> None:
+    store = begun()
+    store.apply(delta(2, tasks=[task(counter, State.QUEUED) for counter in range(10)]), T)
+    store.apply(snapshot(9, T + 9, counters=Counters(queued=7), tasks=[task(9, State.QUEUED)]), T + 9)
+    assert store.doubtful()[0] == 9
+    assert store.settle() == 3
+    assert ids(store) == [task_id(1, counter) for counter in range(9, 2, -1)]
+
+
+def test_history_never_takes_back_what_a_live_row_told() -> None:
+    store = begun()
+    store.apply(delta(2, tasks=[task(1, result_size=77)]), T)
+    store.apply_page([task(1)], last=False)
+    assert store.task(task_id(1, 1)).result_size == 77  # type: ignore[union-attr]
 
 
 def test_a_gap_is_unknown_time_unless_history_tells() -> None:

@@ -41,7 +41,7 @@ from tuiparallel.wire.messages import (
     TaskRow,
     Vital,
 )
-from tuiparallel.wire.states import EngineState, State
+from tuiparallel.wire.states import TERMINAL, EngineState, State
 
 RATE_SECONDS = 60
 MERGED_AT_MOST = 0.998
@@ -99,6 +99,8 @@ class Intake:
         self.lag = 0.0
         self.ended_at: deque[tuple[float, int]] = deque()  # (hub time, tasks ended), about one a second
         self.doubtful: set[int] = set()  # open before a gap, not heard of since
+        self.gap_began = 0.0  # hub time of the last message before the gap
+        self.all_open_listed = True  # the newest snapshot had a row for every open task
         self.history_complete = False
 
     def moved(self, *sections: Section) -> None:
@@ -123,7 +125,11 @@ class Intake:
                 spans.unknown(before, message.at)
             present = {row.id for row in message.tasks}
             table = self.tasks
+            if not self.doubtful:
+                self.gap_began = before
             self.doubtful = set(table.open) - present
+            listed = sum(State(row.state) not in TERMINAL for row in message.tasks)
+            self.all_open_listed = listed >= message.counters.queued + message.counters.assigned
             self.engines.missing([row.id for row in message.engines], message.at)
             self.progress.missing(row.id for row in message.batches)
             for number in set(self.clients) - {row.session for row in message.clients}:
@@ -221,11 +227,12 @@ class Intake:
         older: dict[int, list[Span]] = {}
         moved = timeline = False
         for row in rows:
-            if page and self.tasks.slot(row.id) is None and self._merged_over(row):
-                continue
             self.doubtful.discard(row.id)
             slot = self.tasks.slot(row.id)
             was_open = slot is None or self.tasks.phases[slot] in OPEN_NUMBERS
+            # History tells less of a task than its live row did, and nothing that a merged row has not told.
+            if page and (not was_open or (slot is None and self._merged_over(row))):
+                continue
             if not self.tasks.put(row):
                 continue
             moved = True
@@ -409,11 +416,15 @@ class Intake:
             self.lints = lints
             self.moved(Section.WARNINGS)
 
-    def forget_doubtful(self) -> int:
-        """Drop rows of tasks that were open before a gap and of which nothing was heard; how many."""
-        count = len(self.doubtful)
-        if count:
+    def settle(self) -> int:
+        """Drop rows of tasks that were open before a gap and of which neither snapshot nor history knows; how many.
+
+        A snapshot that did not list all open tasks leaves the rest in doubt: then the counters decide.
+        """
+        before = len(self.tasks)
+        if self.doubtful and self.all_open_listed:
             self.tasks.forget(self.doubtful)
-            self.doubtful.clear()
             self.moved(Section.TASKS)
-        return count
+        self.doubtful.clear()
+        self.reconcile()
+        return before - len(self.tasks)

@@ -43,12 +43,15 @@ class Lines:
         changed = False
         lines = output.lines
         if here.evictions != self._at.evictions:
+            # A note of loss has the number of the newest line it stands for, which may have been in this list.
+            markers = {number for number in output.markers() if number < self._at.end}
             before = len(self.numbers)
-            self.numbers = array("q", [number for number in self.numbers if number in lines])
+            self.numbers = array("q", [n for n in self.numbers if n in lines and n not in markers])
             changed = len(self.numbers) != before
-            for number in output.markers():
-                if number < self._at.end and self._passes(lines[number]):
-                    changed = self._insert(number) or changed
+            for number in markers:
+                if self._passes(lines[number]):
+                    self.numbers.insert(bisect_left(self.numbers, number), number)
+                    changed = True
         if here.changes != self._at.changes:
             changed = self._rejudge(here.changes - self._at.changes) or changed
         for number in range(self._at.end, here.end):
@@ -62,13 +65,6 @@ class Lines:
     def index(self, number: int) -> int:
         """Position of the first line with this number or a greater one."""
         return bisect_left(self.numbers, number)
-
-    def _insert(self, number: int) -> bool:
-        at = bisect_left(self.numbers, number)
-        if at < len(self.numbers) and self.numbers[at] == number:
-            return True
-        self.numbers.insert(at, number)
-        return True
 
     def _rejudge(self, count: int) -> bool:
         """Look again at lines that were redrawn."""

@@ -1,14 +1,11 @@
 """Which page of the hub's history to ask for next. No link here: the feed sends the questions.
 
-A page is asked for by Query("page", {"before": cursor, "limit": n}) and answered by {"tasks": [TaskRow, ...],
-"before": cursor or None}: the newest tasks first, the cursor being the hub's word for where the next page begins. The
-first page (cursor None) begins with the newest task there is.
+A page is asked for by Query("page", {"before": time, "limit": n, "offset": k}) and answered by a list of TaskRows:
+ended tasks the hub had received by that time, the newest first. `before` is the time of the snapshot, so that history
+ends where the snapshot began.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -28,14 +25,15 @@ class Pager:
         self._store = store
         self._wanted = 0
         self._read = 0
-        self._cursor: Any = None
+        self._before = 0.0
+        self._offset = 0
         self._complete = False
         self._asked: tuple[int, float] | None = None  # request, when
         self._settling = False  # the fate of tasks from before a gap is being found out
 
-    def begin(self) -> None:
-        """A snapshot has come: history ends where it began, so reading starts from the newest page."""
-        self._cursor, self._complete, self._asked = None, False, None
+    def begin(self, at: float) -> None:
+        """A snapshot of this (hub) time has come: reading starts from the newest page."""
+        self._before, self._offset, self._complete, self._asked = at, 0, False, None
         self._read = 0
         self._wanted = AT_ONCE
         self._settling = True
@@ -55,7 +53,7 @@ class Pager:
         elif self._complete or not (self._read < self._wanted or self._unsettled()):
             return None
         self._asked = (request, now)
-        return Query(request, "page", {"before": self._cursor, "limit": PAGE})
+        return Query(request, "page", {"before": self._before, "limit": PAGE, "offset": self._offset})
 
     def _unsettled(self) -> bool:
         return self._settling and self._read < MOST_AFTER_GAP and self._store.doubtful()[0] > 0
@@ -65,29 +63,22 @@ class Pager:
         if self._asked is None or reply.request != self._asked[0]:
             return False
         self._asked = None
-        if reply.error is not None:
-            self._complete = True  # what cannot be read is not asked for again before the next snapshot
-            return True
-        rows, cursor = _page(reply.body)
+        try:
+            rows = [] if reply.error is not None else msgspec.convert(reply.body, list[TaskRow])
+        except msgspec.ValidationError:
+            rows = []  # as with an error: what cannot be read is not asked for again before the next snapshot
         self._read += 1
-        self._cursor = cursor
-        self._complete = cursor is None or not rows
+        self._offset += len(rows)
+        self._complete = len(rows) < PAGE
         self._store.apply_page(rows, self._complete)
         if self._settling and self._past_gap(rows):
             self._settling = False
-            self._store.forget_doubtful()
+            self._store.settle()
         return True
 
     def _past_gap(self, rows: list[TaskRow]) -> bool:
-        """Whether every task that was open before the gap would have been met by now."""
-        count, oldest = self._store.doubtful()
-        if count == 0 or self._complete or self._read >= MOST_AFTER_GAP:
+        """Whether every task that ended in the gap has been met."""
+        count, since = self._store.doubtful()
+        if count == 0 or since is None or self._complete or self._read >= MOST_AFTER_GAP:
             return True
-        return oldest is not None and max(row.submitted for row in rows) < oldest
-
-
-def _page(body: object) -> tuple[list[TaskRow], Any]:
-    """Rows and cursor of a reply. Raises msgspec.ValidationError when it is no page."""
-    if not isinstance(body, Mapping):
-        raise msgspec.ValidationError(f"a page of history is a map with tasks and before, not {type(body).__name__}")
-    return msgspec.convert(body.get("tasks", []), list[TaskRow]), body.get("before")
+        return any(row.received is not None and row.received < since for row in rows)

@@ -122,16 +122,14 @@ class ClusterStore(Reads):
             return gone
 
     def doubtful(self) -> tuple[int, float | None]:
-        """How many tasks were open before a gap and are not accounted for, and when the oldest was submitted."""
+        """How many tasks were open before a gap and are not accounted for, and when (hub time) the gap began."""
         with self._lock:
-            table = self._in.tasks
-            stamps = [table.submitted[slot] for task in self._in.doubtful if (slot := table.slot(task)) is not None]
-            return len(stamps), min(stamps, default=None)
+            return len(self._in.doubtful), self._in.gap_began if self._in.doubtful else None
 
-    def forget_doubtful(self) -> int:
-        """Drop those tasks: history has been read and does not know them; how many there were."""
+    def settle(self) -> int:
+        """History has been read over the gap: drop the doubtful tasks that cannot be open; how many there were."""
         with self._lock:
-            return self._in.forget_doubtful()
+            return self._in.settle()
 
     def set_thresholds(self, thresholds: Thresholds) -> None:
         """Change when warnings begin, or silence some."""
