@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,6 +80,30 @@ def client(cluster: Cluster) -> Iterator[Client]:
     with cluster.connect() as client:
         client.clear(block=True)
         yield client
+
+
+@pytest.fixture
+def rc(cluster: Cluster, _no_leaks: None) -> Iterator[Client]:
+    """A client of one test's own: what it starts must have ended with the test."""
+    with cluster.connect(hub_timeout=30.0) as client:
+        client.abort(targets="all", block=True)
+        client.clear(block=True)
+        yield client
+
+
+@pytest.fixture
+def here() -> Iterator[Callable[[str], dict[str, Any]]]:
+    """here(code) runs code in this process's `__main__`, as a script or a notebook would; it is emptied afterwards."""
+    names = vars(sys.modules["__main__"])
+    before = dict(names)
+
+    def run(code: str) -> dict[str, Any]:
+        exec(compile(code, "<here>", "exec"), names)
+        return names
+
+    yield run
+    names.clear()
+    names.update(before)
 
 
 PrivateCluster = Callable[..., Cluster]
