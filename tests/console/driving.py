@@ -67,6 +67,11 @@ class Console:
         return found[0]
 
     @property
+    def cursor_line(self) -> str:
+        """The line of the leftmost pane that has its cursor."""
+        return next(line for line in self.frame().splitlines() if line.startswith("›"))
+
+    @property
     def said(self) -> str:
         """The newest message."""
         return self.app.said[-1][0] if self.app.said else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +16,7 @@ from textual.screen import Screen
 from tuiparallel.console.acting import Acting
 from tuiparallel.console.actions import Registry
 from tuiparallel.console.binding import bind_all
-from tuiparallel.console.calls import Calls
+from tuiparallel.console.calls import Calls, work_behind
 from tuiparallel.console.catalogue import ACTIONS
 from tuiparallel.console.commands import Commands
 from tuiparallel.console.crash import listen, one_line, report
@@ -30,6 +29,7 @@ from tuiparallel.console.pulls import Wake
 from tuiparallel.console.screens.leave import LeaveScreen
 from tuiparallel.console.screens.main import MainScreen
 from tuiparallel.console.screens.picker import PickerScreen
+from tuiparallel.console.settling import settled
 from tuiparallel.console.themes import THEMES
 from tuiparallel.link.clock import SystemClock
 
@@ -154,21 +154,10 @@ class TuiparApp(App[Chosen]):
         self.client = self.desk.client = client
         self.main.refresh_lines()
         if self._background is not None:
-            work = self._background
-            threading.Thread(
-                target=self._in_background, args=(work, client), name="console-background", daemon=True
-            ).start()
+            work_behind(self._background, client, lambda text: self.call_later(self.print_line, text))
 
     def _unconnected(self, error: BaseException) -> None:
         self.say(f"not connected as a client: {error}", "error")
-
-    def _in_background(self, work: Callable[[Client], str | None], client: Client) -> None:
-        try:
-            text = work(client) or ""
-        except BaseException as error:  # a thread's edge: what went wrong is said where it can be read
-            text = f"{type(error).__name__}: {error}"
-        if text and self.is_running:
-            self.call_later(self.print_line, text)
 
     def print_line(self, text: str) -> None:
         """Shows what ran in the background has to say, and keeps it for after leaving."""
@@ -283,36 +272,8 @@ class TuiparApp(App[Chosen]):
         return self.calls.open > 0 or (self.wake is not None and self.wake.pending)
 
     async def idle(self) -> None:
-        """Returns when the feed is drained, no call is open, and every visible view has drawn the store's version."""
-        quiet = 0
-        while quiet < 2:
-            quiet = 0 if self.busy else quiet + 1
-            await self._processed()
-            if self.screen is self.main and self.main.pulls_now is not None:
-                self.main.pulls_now.all()
-                self.main.refresh_lines()
-            await asyncio.sleep(0)
-        await self._processed()
-
-    async def _processed(self) -> None:
-        """Waits until every widget on screen has handled what was sent to it before."""
-        waiting = [self, self.screen, *self.screen.walk_children()]
-        left = len(waiting)
-        done = asyncio.Event()
-
-        def one() -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                done.set()
-
-        for node in waiting:
-            if not node.call_later(one):
-                one()
-        try:
-            await asyncio.wait_for(done.wait(), 5)
-        except TimeoutError:
-            pass
+        """Returns when no call is open and every visible view has drawn the store's version."""
+        await settled(self)
 
 
 def run_console(*arguments: Any, **named: Any) -> int:

@@ -19,6 +19,20 @@ Otherwise = Callable[[BaseException], None]
 _Job = tuple[Work, Then, Otherwise]
 
 
+def work_behind(work: Callable[[Any], str | None], client: Any, tell: Callable[[str], object]) -> None:
+    """Runs `work` with a client on a daemon thread of its own; what it returns, or its error, is told in one text."""
+
+    def run() -> None:
+        try:
+            text = work(client) or ""
+        except BaseException as error:  # a thread's edge: what went wrong is said where it can be read
+            text = f"{type(error).__name__}: {error}"
+        if text:
+            tell(text)
+
+    threading.Thread(target=run, name="console-background", daemon=True).start()
+
+
 class Calls:
     """The threads between the screen and the Client. Made and used on the loop's thread."""
 

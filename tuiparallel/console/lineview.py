@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Hashable
+from textwrap import wrap
 from typing import ClassVar
 
 from textual import events
@@ -33,6 +34,8 @@ class LineView(Widget, can_focus=True):
     pulls: ClassVar[int] = 5  # a second, at most
     kind: ClassVar[str] = ""  # what an id of a row names
     newest_first: ClassVar[bool] = False
+    ALLOW_SELECT = False  # rows are chosen here, not text; `y` copies
+
     keeps_cursor: ClassVar[bool] = False  # whether the cursor is drawn also while another pane has the keyboard
 
     class Moved(Message):
@@ -214,6 +217,8 @@ class LineView(Widget, can_focus=True):
             self._strips.clear()
             self._looks = []
         looks = [self._look(y) for y in range(self.size.height)]
+        if self.failure:  # found at some line: then no line is to be trusted
+            looks = [("failure", self.failure)] * len(looks)
         old = self._looks
         self._looks = looks
         if len(old) != len(looks):
@@ -260,7 +265,7 @@ class LineView(Widget, can_focus=True):
                 strip = self._line([(" this pane failed: ", "bold failure"), (self.failure, "failure")])
             if len(self._strips) >= MAX_STRIPS:
                 self._strips.clear()
-            if isinstance(look, tuple) and look[0] != "failure":
+            if isinstance(look, tuple) and not self.failure:
                 self._strips[look] = strip
         return strip
 
@@ -269,8 +274,8 @@ class LineView(Widget, can_focus=True):
 
     def _draw(self, y: int) -> Strip:
         if self.failure:
-            text: Cells = [(" this pane failed: ", "bold failure"), (self.failure, "failure")]
-            return self._line(text if y == 0 else [])
+            words = ["this pane failed:", *wrap(self.failure, max(10, self.size.width - 2))]
+            return self._line([(f" {words[y]}", "failure" if y else "bold failure")] if y < len(words) else [])
         head = self.head_lines
         width = self.size.width
         if y < head:

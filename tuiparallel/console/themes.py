@@ -77,6 +77,7 @@ def _theme(name: str, background: str, surface: str, panel: str, colours: dict[s
         variables=colours | {
             "border": colours["rule-focus"], "border-blurred": colours["rule"], "scrollbar": colours["rule"],
             "scrollbar-background": background, "input-selection-background": colours["marked"],
+            "ansi-background": "ansi_black", "ansi-foreground": "ansi_white",
             "block-cursor-background": colours["cursor"], "block-cursor-foreground": colours["strong"],
         },
     )  # fmt: skip

@@ -21,7 +21,6 @@ from tuiparallel.console.lineview import LineView
 from tuiparallel.console.panes import BOX_OF, BOXES, ZOOMS, arrange, layout_of
 from tuiparallel.console.prompt import Prompt
 from tuiparallel.console.pulls import Pulls
-
 from tuiparallel.console.repl.pane import ReplPane
 from tuiparallel.console.screens.arranging import draw_joints, show
 from tuiparallel.console.trail import Place, Trail

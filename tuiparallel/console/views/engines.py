@@ -37,7 +37,7 @@ class EnginesView(LineView):
         self.places: dict[int, int] = {}
         self.rows: dict[int, EngineView] = {}
         self.all = 0
-        self.query: Query | None = None
+        self.where: Query | None = None
         self.sort = "id"
         self.reverse = False
         self.sorted_at = float("-inf")
@@ -55,12 +55,12 @@ class EnginesView(LineView):
         store, now = self.desk.store, self.desk.clock.time()
         self.rows.clear()
         tick = self.desk.clock.monotonic()
-        if self.sort == "id" and self.query is None:
+        if self.sort == "id" and self.where is None:
             ids = store.engine_ids(now, reverse=self.reverse)
             self.all = len(ids)
         else:
             self.all = len(store.engine_ids(now))
-            ids = store.engine_ids(now, self.query, self.sort, self.reverse)
+            ids = store.engine_ids(now, self.where, self.sort, self.reverse)
             if tick - self.moved_at < QUIET_AFTER_MOVE or tick - self.sorted_at < SORT_EVERY:
                 present = set(ids)
                 kept = [id for id in self.ids if id in present]
@@ -139,7 +139,7 @@ class EnginesView(LineView):
 
     def filter_by(self, text: str) -> str | None:
         try:
-            self.query = parse(text, ENGINE_FIELDS) if text.strip() else None
+            self.where = parse(text, ENGINE_FIELDS) if text.strip() else None
         except QueryError as error:
             return str(error)
         self.filter_text = text.strip()

@@ -42,7 +42,7 @@ class ErrorsView(LineView):
         self.rows: list[Row] = []
         self.places: dict[str, int] = {}
         self.unfolded: set[int] = set()
-        self.query: Query | None = None
+        self.where: Query | None = None
         self.kinds = 0
         self.show_hidden = False
         self.columns = _columns(desk)
@@ -55,7 +55,7 @@ class ErrorsView(LineView):
         self.kinds = len(kinds)
         rows: list[Row] = []
         for kind in kinds:
-            if self.query is not None and not self.query.matches(kind):
+            if self.where is not None and not self.where.matches(kind):
                 continue
             rows.append(Row(f"k{kind.key}", kind))
             if kind.key in self.unfolded:
@@ -153,7 +153,7 @@ class ErrorsView(LineView):
 
     def filter_by(self, text: str) -> str | None:
         try:
-            self.query = parse(text, FAILURE_FIELDS) if text.strip() else None
+            self.where = parse(text, FAILURE_FIELDS) if text.strip() else None
         except QueryError as error:
             return str(error)
         self.filter_text = text.strip()

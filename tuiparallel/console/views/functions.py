@@ -35,7 +35,7 @@ class FunctionsView(LineView):
         super().__init__(desk)
         self.rows: list[FunctionView] = []
         self.places: dict[str, int] = {}
-        self.query: Query | None = None
+        self.where: Query | None = None
         self.all = 0
         self.sort = "total"
         self.reverse = True
@@ -47,7 +47,7 @@ class FunctionsView(LineView):
     def pull(self) -> None:
         rows = self.desk.store.functions(self.sort, self.reverse)
         self.all = len(rows)
-        self.rows = [row for row in rows if self.query is None or self.query.matches(row)]
+        self.rows = [row for row in rows if self.where is None or self.where.matches(row)]
         self.places = {row.name: index for index, row in enumerate(self.rows)}
         self.desk.retitle()
 
@@ -97,7 +97,7 @@ class FunctionsView(LineView):
 
     def filter_by(self, text: str) -> str | None:
         try:
-            self.query = parse(text, FUNCTION_FIELDS) if text.strip() else None
+            self.where = parse(text, FUNCTION_FIELDS) if text.strip() else None
         except QueryError as error:
             return str(error)
         self.filter_text = text.strip()

@@ -14,6 +14,8 @@ from tuiparallel.console.paint import Cells, width_of
 class OneLine(Widget):
     """One line of cells; pieces of it may be links to actions."""
 
+    ALLOW_SELECT = False
+
     class Chosen(Message):
         """A link was clicked: the id of its action."""
 

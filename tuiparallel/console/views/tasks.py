@@ -32,7 +32,7 @@ class TasksView(LineView):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.list: TaskList | None = None
-        self.query: Query | None = None
+        self.where: Query | None = None
         self.sort = "submitted"
         self.reverse = True
         self.rebuilt_at = float("-inf")
@@ -46,7 +46,7 @@ class TasksView(LineView):
         self.rows.clear()
         tick = self.desk.clock.monotonic()
         if self.list is None:
-            self.list = self.desk.store.task_list(self.query, self.sort, self.reverse)
+            self.list = self.desk.store.task_list(self.where, self.sort, self.reverse)
             self.list.refresh()
         elif self.sort == "submitted" or (
             tick - self.rebuilt_at >= SORT_EVERY and tick - self.moved_at >= QUIET_AFTER_MOVE
@@ -144,7 +144,7 @@ class TasksView(LineView):
     def filter_by(self, text: str) -> str | None:
         try:
             client = self.desk.client
-            self.query = (
+            self.where = (
                 parse(text, TASK_FIELDS, client.session if client is not None else "") if text.strip() else None
             )
         except QueryError as error:
