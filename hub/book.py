@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tuiparallel.hub.acks import CLIENT_PATIENCE, ENGINE_PATIENCE, Acks
 from tuiparallel.hub.events import Effect, Event
 from tuiparallel.hub.feed import Feed
 from tuiparallel.hub.history import History
-from tuiparallel.hub.journal import Journal
+from tuiparallel.hub.journal import Journal, replay
 from tuiparallel.hub.registry import Engine, Registry, Session
 from tuiparallel.hub.scheduler import Scheduler
 from tuiparallel.hub.tally import Tally
@@ -47,7 +48,8 @@ class Book:
 
     def __init__(self, config: ClusterConfig, history: History, now: float, date: float) -> None:
         self.config = config
-        self.history = history
+        replay(history)
+        self._history = history
         self.boot = secrets.token_hex(8)
         self.now, self.date = now, date
         self.started = date
@@ -73,6 +75,25 @@ class Book:
         self.storage_error = ""  # why the last commit failed; empty when it did not
         self.stopping = False
         self.stop_reason = ""
+
+    @property
+    def history(self) -> History:
+        """The history, with everything in it that is on record: for reading."""
+        if self.journal.pending:
+            try:
+                self.journal.settle(self._history)
+            except sqlite3.Error as error:  # it stays in the log, and what is read lacks it
+                log.error("the logbook cannot be settled: %s", error)
+        return self._history
+
+    def record(self) -> None:
+        """Put this turn on record. Raises sqlite3.Error or OSError."""
+        self.journal.record(self._history, self.now)
+
+    def settle(self, idle: bool) -> None:
+        """Move the logbook into the history when it is time. Raises sqlite3.Error."""
+        if self.journal.ripe(self.now, idle):
+            self.journal.settle(self._history)
 
     def tell(self, event: Event) -> None:
         """Hand an event to the rules; what follows is carried out in this turn."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from tuiparallel.hub.logbook import Logbook
 from tuiparallel.hub.schema import TABLES, VERSION
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import COUNTER_BITS, COUNTER_MASK, Span, TaskId
@@ -68,6 +69,7 @@ class History:
         self.path = path
         self.moved_aside: Path | None = None
         self._db = self._open(durability)
+        self.logbook = Logbook(path.with_name(f"{path.stem}.log"), sync=durability == "full")
         self._lost_bodies = 0
 
     # Opening -------------------------------------------------------------------------------------------------------
@@ -117,6 +119,7 @@ class History:
     def close(self) -> None:
         """Fold the write-ahead log into the file, and close it."""
         self._db.close()
+        self.logbook.close()
 
     # One transaction per turn --------------------------------------------------------------------------------------
 
@@ -162,7 +165,9 @@ class History:
     def put_bundle(self, id: int, ran: Sequence[Ran], at: float) -> None:
         """Results as they came."""
         body = _pack(ran)
-        self._db.execute("INSERT OR IGNORE INTO bundles(id, body, crc, at) VALUES(?,?,?,?)", (id, body, zlib.crc32(body), at))
+        self._db.execute(
+            "INSERT OR IGNORE INTO bundles(id, body, crc, at) VALUES(?,?,?,?)", (id, body, zlib.crc32(body), at)
+        )
         blobs = [(name, result.task, size) for result in ran for name, size in result.blobs]
         if blobs:
             self._db.executemany("INSERT OR IGNORE INTO blobs VALUES(?,?,?)", blobs)

@@ -7,13 +7,12 @@ when the disk refuses them, and go with the next try.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from tuiparallel.hub.history import History, TaskRecord
-from tuiparallel.hub.logbook import Logbook
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import Span, TaskId
 from tuiparallel.wire.messages import Ran, Work
@@ -76,7 +75,7 @@ class Rows:
 class _Entry(msgspec.Struct, array_like=True):
     """One turn in the logbook."""
 
-    batches: list[tuple[int, int, Work, bytes, list[bytes], list[tuple[int, str, int]], float]]
+    batches: Sequence[tuple[int, int, Work, bytes, list[bytes], list[tuple[int, str, int]], float]]
     functions: dict[bytes, bytes]
     bundles: list[tuple[int, list[Ran], float]]
     tasks: list[TaskRecord]
@@ -123,12 +122,14 @@ class Journal:
     def __bool__(self) -> bool:
         return bool(self._turn or self.others or len(self.ended) >= _ENDED_AT_ONCE)
 
-    def record(self, history: History, logbook: Logbook, now: float) -> None:
+    def record(self, history: History, now: float) -> None:
         """Put this turn on record. Raises sqlite3.Error or OSError, and then nothing of it is."""
-        if self.others or len(self.ended) >= _ENDED_AT_ONCE or not self._turn.light():
-            self.flush(history, logbook)
+        if not self:
             return
-        logbook.append(_entry(self._turn))
+        if self.others or len(self.ended) >= _ENDED_AT_ONCE or not self._turn.light():
+            self.flush(history)
+            return
+        history.logbook.append(_entry(self._turn))
         if not self.pending:
             self.pending_since = now
         self.pending.extend(self._turn)
@@ -138,15 +139,26 @@ class Journal:
         """Whether what is in the log should go into the history now; idle: nothing else is to be done."""
         if not self.pending:
             return False
-        return (
-            len(self.pending.tasks) > MOST_PENDING
-            or now - self.pending_since > (patience if idle else 20 * patience)
+        return len(self.pending.tasks) > MOST_PENDING or now - self.pending_since > (
+            patience if idle else 20 * patience
         )
 
     def next_deadline(self, patience: float = 0.02) -> float | None:
         return self.pending_since + patience if self.pending else None
 
-    def flush(self, history: History, logbook: Logbook) -> None:
+    def settle(self, history: History) -> None:
+        """What earlier turns have logged goes into the history, so that it can be read there. Raises sqlite3.Error."""
+        history.begin()
+        try:
+            self.pending.write(history)
+            history.commit()
+        except BaseException:
+            history.rollback()
+            raise
+        self.pending = Rows()
+        history.logbook.clear()
+
+    def flush(self, history: History) -> None:
         """All of it into the history, in one transaction. Raises sqlite3.Error, and then all stays as it was."""
         history.begin()
         try:
@@ -163,14 +175,14 @@ class Journal:
         self.ended = []
         self.pending = Rows()
         self._begin()
-        logbook.clear()
+        history.logbook.clear()
 
 
-def replay(history: History, logbook: Logbook) -> int:
+def replay(history: History) -> int:
     """What a killed hub had in its logbook goes into the history; returns the number of turns. Repeating it is harmless."""
     turns = 0
     rows = Rows()
-    for body in logbook.records():
+    for body in history.logbook.records():
         rows.extend(_rows(body))
         turns += 1
     if rows:
@@ -181,5 +193,5 @@ def replay(history: History, logbook: Logbook) -> int:
         except BaseException:
             history.rollback()
             raise
-    logbook.clear()
+    history.logbook.clear()
     return turns

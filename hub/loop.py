@@ -109,7 +109,7 @@ class Loop:
         self.engines.judge(not arrived, self._reachable)
         self._handle()
         failpoint("hub.handled")
-        if not self._commit():
+        if not self._commit(not arrived):
             self._go_on()
             return
         failpoint("hub.committed")
@@ -131,26 +131,28 @@ class Loop:
 
     # Recording -----------------------------------------------------------------------------------------------------
 
-    def _commit(self) -> bool:
+    def _commit(self, idle: bool) -> bool:
+        """Put the turn on record; False when the disk refuses. idle: nothing arrived, so there is time for more."""
         book = self.book
-        if not book.journal:
+        if not book.journal and not book.journal.ripe(book.now, idle):
             return True
         if book.storage_error and book.now < self._retry_commit:
             return False
         try:
             failpoint("hub.commit")
-            book.journal.write(book.history)
-        except sqlite3.Error as error:
+            book.record()
+            book.settle(idle)
+        except (sqlite3.Error, OSError) as error:
+            where = f"{book.config.directory}/history.db"
             if not book.storage_error:
-                book.notice("storage", f"the hub cannot write {book.history.path}: {error}")
-            book.storage_error = f"{book.history.path}: {error}"
+                book.notice("storage", f"the hub cannot write {where}: {error}")
+            book.storage_error = f"{where}: {error}"
             self._retry_commit = book.now + RETRY
             log.error("commit failed, trying again in %g s: %s", RETRY, error)
             return False
         if book.storage_error:
             book.storage_error = ""
             book.notice("storage", "the hub can write its history again")
-        book.journal.clear()
         return True
 
     # Sending -------------------------------------------------------------------------------------------------------
@@ -317,6 +319,7 @@ class Loop:
             self.keeping.next_deadline(),
             book.accepted.next_deadline(),
             book.kept.next_deadline(),
+            book.journal.next_deadline(),
         )
         for other in deadlines:
             if other is not None:

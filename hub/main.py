@@ -70,6 +70,7 @@ def _serve(config: ClusterConfig, ready_fd: int) -> int:
         os.close(ready_fd)
         log.info("hub %s serves %s, boot %d", os.getpid(), config.name, book.boots)
         code = loop.run()
+        book.history  # noqa: B018 — reading it settles the logbook
     finally:
         doors.close(linger=1.0)
         history.close()
