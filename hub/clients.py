@@ -392,6 +392,7 @@ class ClientDesk:
                 book.out.peer(Role.ENGINE, supervisor.peer, EndCluster(reason))
         for engine in book.registry.living():
             book.out.engine(engine, Leave(reason))
+            engine.replace = False
             self.engines.lose(engine, Death("the cluster was shut down", engine.host, engine.pid))
         open_tasks = [task.id for task in book.scheduler.open_tasks()]
         if open_tasks:
@@ -401,19 +402,20 @@ class ClientDesk:
 
     def _scale(self, session: Session, scale: Scale) -> None:
         book = self.book
-        living = [engine for engine in book.registry.living()]
-        add = scale.add if scale.total is None else scale.total - len(living)
+        staying = book.registry.staying()
+        present = len(staying) + book.registry.coming
+        add = scale.add if scale.total is None else scale.total - present
         if add > 0 and not self.engines.spawn(add, []):
             error = ErrorText("StartError", "no supervisor is connected that could start engines", "")
             book.out.client(session, Reply(scale.request, None, error))
             return
+        book.registry.expected = max(0, present + add)
         if add < 0:
             seats = book.scheduler.seats
             # Idle ones first, then the youngest.
-            living.sort(key=lambda engine: (len(seats[engine.id].held) if engine.id in seats else 0, -engine.id))
-            for engine in living[:-add]:
+            staying.sort(key=lambda engine: (len(seats[engine.id].held) if engine.id in seats else 0, -engine.id))
+            for engine in staying[:-add]:
                 self.engines.leave(engine, f"{session.name or session.hex} scaled the cluster down")
-            book.registry.expected = len(living) + add
             book.notice("engines", "")
         book.out.client(session, Reply(scale.request, {"engines": book.registry.ids()}))
 

@@ -66,6 +66,7 @@ class EngineDesk:
         self._leaving: dict[int, float] = {}  # asked to leave, when
         self._next_probe = book.now
         self._last_upkeep = book.now
+        self._reporters: dict[int, Supervisor] = {}  # who reported the dying
         self._dead_early: dict[str, Exited] = {}  # exits of engines that never said Hello
 
     def receive(self, peer: Peer, message: FromEngine) -> None:
@@ -114,12 +115,20 @@ class EngineDesk:
                 book.feed.output(chunks)
             case Answer():
                 self.requests.answered(engine.id, message)
-            case Beat():
-                pass
+            case Beat(task, started, _):
+                self._beat(engine, task, started)
             case EngineBye(reason):
                 engine.reason = reason
             case _:
                 assert_never(message)
+
+    def _beat(self, engine: Engine, id: int | None, started: float | None) -> None:
+        """What an engine runs, of which a hub that has just begun does not know that it has started."""
+        task = self.book.scheduler.tasks.get(id) if id is not None else None
+        if task is not None and started is not None and task.started is None and task.engine == engine.id:
+            self.book.tell(TaskBegan(engine.id, task.id, task.lease, started))
+            self.book.feed.tasks_changed([task])
+            self.book.feed.touched(engine.id)
 
     # Coming --------------------------------------------------------------------------------------------------------
 
@@ -130,6 +139,8 @@ class EngineDesk:
             book.out.peer(Role.ENGINE, peer, refused)
             return
         engine = registry.engine_of_uuid.get(hello.uuid)
+        if engine is not None and engine.alive and (engine.pid, engine.host) != (hello.pid, hello.host):
+            self._supplant(engine)
         leases = [*hello.running, *hello.queued, *hello.holding, *hello.returned]
         drop: list[Lease] = []
         if engine is None:
@@ -144,8 +155,6 @@ class EngineDesk:
         elif engine.state in (EngineState.LIMBO, EngineState.UNRESPONSIVE):
             engine.state = EngineState.IDLE
             book.scheduler.welcome_back(engine.id)
-        if engine.peer is not None and (engine.pid, engine.host) != (hello.pid, hello.host):
-            book.out.engine(engine, Fenced())
         engine.pid, engine.host, engine.supervised = hello.pid, hello.host, hello.supervised
         registry.connect_engine(engine, peer)
         engine.heard = book.date
@@ -160,6 +169,12 @@ class EngineDesk:
         if early := self._dead_early.pop(hello.uuid, None):
             self._exited(early)
 
+    def _supplant(self, engine: Engine) -> None:
+        """Another process has an engine's name: the newest wins, and what the other one held may have started there."""
+        self.book.out.engine(engine, Fenced())
+        engine.replace = False
+        self.lose(engine, Death("its name was taken by a newer process", engine.host, engine.pid))
+
     def _join(self, hello: EngineHello) -> Engine:
         book = self.book
         registry = book.registry
@@ -171,6 +186,7 @@ class EngineDesk:
             )
         )
         book.tell(EngineJoined(engine.id))
+        registry.coming = max(0, registry.coming - 1)
         registry.expected = max(registry.expected, len(registry.living()))
         before = registry.engines.get(hello.was) if hello.was is not None else None
         if before is not None:
@@ -220,12 +236,20 @@ class EngineDesk:
                 supervisor.engines.update((uuid, pid) for uuid, pid, _ in engines)
             case Exited():
                 supervisor.engines.pop(message.uuid, None)
-                if supervisor.peer is not None:
-                    book.out.peer(Role.ENGINE, supervisor.peer, ExitKept([message.number]))
                 self._exited(message)
-            case GaveUp(_, text):
+                engine = book.registry.engine_of_uuid.get(message.uuid)
+                if engine is not None and engine.exited is message:
+                    self._reporters[engine.id] = (
+                        supervisor  # told that it is kept when the engine's tasks are decided
+                    )
+                elif supervisor.peer is not None:
+                    book.out.peer(Role.ENGINE, supervisor.peer, ExitKept([message.number]))
+            case GaveUp(uuid, text):
                 book.event("died", text)
                 book.notice("gave_up", text)
+                book.registry.coming = max(0, book.registry.coming - 1)
+                if engine := book.registry.engine_of_uuid.get(uuid):
+                    self.requests.restarted(engine.id, None)
             case Vitals(vitals):
                 for vital in vitals:
                     if engine := book.registry.engine_of_uuid.get(vital.uuid):
@@ -241,12 +265,19 @@ class EngineDesk:
         if engine is None:
             if len(self._dead_early) < 1000:
                 self._dead_early[message.uuid] = message
+            self.book.registry.coming = max(0, self.book.registry.coming - 1)
             text = f"an engine (pid {message.pid}) ended before it joined"
             self.book.event("died", text)
             self.book.notice("failed_start", f"{text}: {message.stderr_tail.strip()[-2000:]}")
-        elif engine.alive and engine.exited is None and engine.pid == message.pid:
+        elif (
+            engine.alive and engine.pid == message.pid and (engine.exited is None or self._repeated(engine, message))
+        ):
             engine.exited, engine.exited_at = message, self.book.now
             self._dying[engine.id] = engine
+
+    @staticmethod
+    def _repeated(engine: Engine, message: Exited) -> bool:
+        return engine.exited is not None and engine.exited.uuid == message.uuid
 
     def judge(self, drained: bool, reachable: Callable[[Peer], bool]) -> None:
         """Dead engines whose last messages have been read are lost now.
@@ -275,6 +306,9 @@ class EngineDesk:
             text, engine.host, engine.pid, message.exitcode, message.signum, message.peak_rss, message.stderr_tail
         )
         self.lose(engine, death, message.mark, message.marked)
+        supervisor = self._reporters.pop(engine.id, None)
+        if supervisor is not None and supervisor.peer is not None:
+            self.book.out.peer(Role.ENGINE, supervisor.peer, ExitKept([message.number]))
 
     def lose(self, engine: Engine, death: Death, mark: Lease | None = None, exact: bool = False) -> None:
         """An engine is gone: its tasks are decided, clients and observers hear of it."""
@@ -327,7 +361,7 @@ class EngineDesk:
         for supervisor in self.book.registry.supervisors.values():
             if supervisor.peer is not None:
                 self.book.out.peer(Role.ENGINE, supervisor.peer, Spawn(count, replaces))
-                self.book.registry.expected = len(self.book.registry.living()) + count
+                self.book.registry.coming += count
                 return True
         return False
 

@@ -32,6 +32,7 @@ def recover(book: Book) -> None:
         book.registry.add_session(session)
     book.registry.next_engine = history.next_engine_id()
     book.registry.expected = book.config.n
+    book.registry.coming = 0 if same_run else book.config.n  # the supervisor starts these by itself
     book.journal.others.append(lambda history: _note_boot(history, book))
     _restore_engines(book, same_run)
     _restore_tasks(book)

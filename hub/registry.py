@@ -99,10 +99,15 @@ class Registry:
         self.supervisors: dict[str, Supervisor] = {}
         self.supervisor_of_peer: dict[Peer, Supervisor] = {}
         self.expected = 0  # engines the cluster should have
+        self.coming = 0  # engines that were asked for and have not joined
 
     def living(self) -> list[Engine]:
         """Engines that are not dead, by id."""
         return [engine for engine in self.engines.values() if engine.alive]
+
+    def staying(self) -> list[Engine]:
+        """Living engines that are not about to leave."""
+        return [engine for engine in self.living() if engine.state is not EngineState.LEAVING]
 
     def ids(self) -> list[int]:
         """The engines that can be addressed now."""

@@ -103,8 +103,8 @@ class Requests:
                 pending.done[engine] = None
             self._close_if_done(number)
 
-    def restarted(self, old: int, new: int) -> None:
-        """An engine's successor is there."""
+    def restarted(self, old: int, new: int | None) -> None:
+        """An engine's successor is there; None: there will be none."""
         for number, pending in list(self._pending.items()):
             if pending.verb == "restart" and old in pending.engines:
                 pending.engines.discard(old)
