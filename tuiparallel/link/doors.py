@@ -43,6 +43,8 @@ class Sent(Enum):
     GONE = 2
 
 
+_RCVMORE = int(zmq.RCVMORE)
+
 Peer = bytes  # a ROUTER's name for one connection; new at each connection
 
 
@@ -73,6 +75,8 @@ class Doors:
             socket.bind(addresses[role])
             self._sockets.append(socket)
             self._poller.register(socket, zmq.POLLIN)
+        self._roles = list(zip(Role, self._sockets, strict=True))
+        self._ready: list[Role] = list(Role)
 
     def watch(self, handle: int) -> None:
         """Let wait() also end when this descriptor is readable."""
@@ -80,24 +84,29 @@ class Doors:
 
     def wait(self, timeout: float | None) -> bool:
         """Whether something can be read, after at most `timeout` seconds (None: for ever)."""
-        return bool(self._poller.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999))))
+        ready = self._poller.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
+        self._ready = [role for role, socket in self._roles if any(socket is found for found, _ in ready)]
+        return bool(ready)
 
     def drain(self, messages_limit: int = 512, bytes_limit: int = 8 << 20) -> list[tuple[Role, Peer, Message]]:
-        """What has arrived, a fair share from each socket, in order per connection."""
+        """What wait() has found, a fair share from each socket, in order per connection."""
         arrived: list[tuple[Role, Peer, Message]] = []
-        for role in Role:
+        for role in self._ready:
             socket = self._sockets[role]
             size = count = 0
-            while size < bytes_limit and count < messages_limit and readable(socket):
-                frames = socket.recv_multipart(NOBLOCK)
+            while size < bytes_limit and count < messages_limit and (count == 0 or readable(socket)):
+                try:
+                    peer, frame, whole = _receive(socket)
+                except zmq.Again:
+                    break  # what made the socket readable was for 0MQ itself
                 count += 1
-                if len(frames) != 2:
+                if not whole:
                     self.malformed += 1
                     continue
-                size += len(frames[1])
-                message = self._admit(role, frames[0], frames[1])
+                size += len(frame)
+                message = self._admit(role, peer, frame)
                 if message is not None:
-                    arrived.append((role, frames[0], message))
+                    arrived.append((role, peer, message))
         return arrived
 
     def _admit(self, role: Role, peer: Peer, frame: bytes) -> Message | None:
@@ -172,6 +181,17 @@ class Doors:
         for socket in self._sockets:
             socket.close(int(linger * 1000))
         self._context.term()
+
+
+def _receive(socket: zmq.Socket[bytes]) -> tuple[Peer, bytes, bool]:
+    """The next message: who sent it, its frame, and whether that was all of it. Raises zmq.Again."""
+    peer = socket.recv(NOBLOCK)
+    frame = socket.recv(NOBLOCK)
+    if not socket.getsockopt(_RCVMORE):
+        return peer, frame, True
+    while socket.getsockopt(_RCVMORE):
+        socket.recv(NOBLOCK)
+    return peer, frame, False
 
 
 def _configure(socket: zmq.Socket[bytes], heartbeat: tuple[float, float]) -> None:
