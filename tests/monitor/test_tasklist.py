@@ -103,6 +103,18 @@ def test_sorted_by_a_field_unknown_last(sent: list[TaskRow], sort: str, reverse:
         assert listed.index(row.id) == place
 
 
+@settings(max_examples=40)
+@given(st.lists(rows(), max_size=40), st.sampled_from(["run", "return", "size", "result"]), st.booleans())
+def test_a_large_table_is_sorted_alike(sent: list[TaskRow], sort: str, reverse: bool) -> None:
+    found = table(sent)
+    small, large = Tasks(found, None, sort, reverse), Tasks(found, None, sort, reverse)
+    small.follow()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tasklist, "ROW_BY_ROW", 0)
+        large.follow()
+    assert large.slice(0, 100) == small.slice(0, 100)
+
+
 def test_a_large_table_is_queried_by_column(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasklist, "ROW_BY_ROW", 10)
     found = table([task(counter, State.ERROR if counter % 7 == 0 else State.DONE) for counter in range(100)])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuiparallel.monitor.query import TASK_FIELDS, Between, Either, Every, Missing, Node, Not, Query, Term, Test, Word
-from tuiparallel.monitor.tasks import NONE, PHASES, UNSTARTED, Packed, TaskTable
+from tuiparallel.monitor.tasks import LARGE, MERGED, NO_LABEL, NONE, PHASES, UNSTARTED, Packed, TaskTable
 from tuiparallel.wire.ids import COUNTER_BITS
 
 if TYPE_CHECKING:
@@ -29,6 +29,20 @@ def matching(table: TaskTable, query: Query) -> array[int]:
     order = np.frombuffer(table.order.whole(), dtype=np.int32)
     mask = _Masks(table).of(query.node)
     return array("i", order[mask[order]].astype(np.int32).tobytes())
+
+
+def ascending(table: TaskTable, slots: array[int], column: Packed) -> tuple[array[int], array[int]]:
+    """Slots sorted by a packed column, and those of which it is unknown; equal ones keep their order."""
+    import numpy as np
+
+    chosen = np.frombuffer(slots, dtype=np.int32)
+    values = np.frombuffer(column.values, dtype=np.uint32)[chosen].astype(np.float64)
+    known = values != NONE
+    if column.large:
+        for place in np.flatnonzero(values == LARGE):
+            values[place] = column.large[int(chosen[place])]
+    found = chosen[known][np.argsort(values[known], kind="stable")]
+    return array("i", found.tobytes()), array("i", chosen[~known].tobytes())
 
 
 class _Masks:
@@ -68,7 +82,7 @@ class _Masks:
             return text in value.casefold()
 
         mask = self._by_text(table.functions, table.names.texts, found)
-        mask |= self._by_text(table.label, table.labels.texts, found)
+        mask |= self._by_text(table.label, table.labels.texts, found) & self._labelled()
         for slot, (ename, evalue) in table.errors.items():
             if found(f"{ename}: {evalue}" if evalue else ename):
                 mask[slot] = True
@@ -87,9 +101,10 @@ class _Masks:
             case "fn":
                 return self._by_text(table.functions, table.names.texts, accepts)
             case "label":
-                mask = self._by_text(table.label, table.labels.texts, accepts)
+                labelled = self._labelled()
+                mask = self._by_text(table.label, table.labels.texts, accepts) & labelled
                 if accepts(None):
-                    mask |= self._column(table.label) < 0
+                    mask |= ~labelled
                 return mask
             case "client":
                 sessions = self._column(table.ids) >> COUNTER_BITS
@@ -116,6 +131,12 @@ class _Masks:
                 return self._numbers(*self._packed(table.result, 1.0), term.tests)
             case _:
                 return self._by_row(term)
+
+    def _labelled(self) -> Mask:
+        """Rows with a label: merged ones keep something else in that column."""
+        found: Mask = self._column(self._table.label) != NO_LABEL
+        found &= (self._column(self._table.flags) & MERGED) == 0
+        return found
 
     def _durations(self, term: Term) -> Mask:
         table = self._table
@@ -174,5 +195,5 @@ class _Masks:
 
     def _column(self, column: array[Any]) -> Any:
         np = self._np
-        types = {"q": np.int64, "d": np.float64, "i": np.int32, "B": np.uint8, "I": np.uint32}
+        types = {"q": np.int64, "d": np.float64, "i": np.int32, "H": np.uint16, "B": np.uint8, "I": np.uint32}
         return np.frombuffer(column, dtype=types[column.typecode])

@@ -8,9 +8,12 @@ OTHERS = "others"
 
 
 class Names:
-    """A table of strings, each made safe when it is first met. Beyond the limit all new ones are `others`."""
+    """A table of strings, each made safe when it is first met. Beyond the limit all new ones are `others`.
 
-    def __init__(self, limit: int = 65_536) -> None:
+    The limit keeps every number within two bytes, with room for a few marks.
+    """
+
+    def __init__(self, limit: int = 65_000) -> None:
         self.texts: list[str] = [OTHERS]
         self._limit = limit
         self._index: dict[str, int] = {}

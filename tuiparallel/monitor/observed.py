@@ -27,7 +27,7 @@ def _of_tasks(known: Intake, field: str) -> Iterable[tuple[str, int]]:
         case "fn":
             return [(table.names.texts[number], count) for number, count in table.by_name.items()]
         case "label":
-            return [(table.labels.texts[number], count) for number, count in table.by_label.items() if number >= 0]
+            return [(table.labels.texts[number], count) for number, count in table.by_label.items()]
         case "engine":
             return [(str(number), count) for number, count in table.by_engine.items() if number >= 0]
         case "client":

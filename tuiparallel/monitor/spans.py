@@ -37,7 +37,7 @@ class Track:
         self.ends = array("d")
         self.prefix = array("d")  # busy seconds of the spans before this one, plus a constant
         self.total = 0.0  # what the prefix of the next span at the end will be
-        self.names = array("i")
+        self.names = array("H")
         self.tasks = array("q")
 
     def __len__(self) -> int:
@@ -87,7 +87,7 @@ class Track:
             base += span.busy
         self.starts = array("d", [span.start for span in spans]) + self.starts
         self.ends = array("d", [span.end for span in spans]) + self.ends
-        self.names = array("i", [span.name for span in spans]) + self.names
+        self.names = array("H", [span.name for span in spans]) + self.names
         self.tasks = array("q", [span.task for span in spans]) + self.tasks
         self.prefix = head + self.prefix
 

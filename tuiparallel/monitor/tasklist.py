@@ -65,12 +65,19 @@ class Tasks:
             where = self._where
             slots = [slot for slot in table.order if where.matches(table.view(slot))]
         if not self._by_submission:
-            slots = self._sorted(slots)
+            slots = self._sorted(array("i", slots))
         self._ids = array("q", [table.ids[slot] for slot in slots])
         self._submitted = array("d", [table.submitted[slot] for slot in slots]) if self._by_submission else array("d")
 
-    def _sorted(self, slots: Sequence[int]) -> list[int]:
+    def _sorted(self, slots: array[int]) -> Sequence[int]:
         """Slots by the field, unknown values last in either direction."""
+        table = self._table
+        columns = {"run": table.run, "return": table.back, "size": table.size, "result": table.result}
+        if len(slots) > ROW_BY_ROW and self._field.name in columns:
+            from tuiparallel.monitor.masks import ascending
+
+            first, last = ascending(table, slots, columns[self._field.name])
+            return last + first if self.reverse else first + last
         key = self._key()
         values = [(key(slot), slot) for slot in slots]
         known = [(value, slot) for value, slot in values if value is not None]

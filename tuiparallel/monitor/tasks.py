@@ -36,7 +36,7 @@ MERGED, SKEW, UNSTARTED = 1, 2, 4
 _BLOCK_BITS = 8
 _BLOCK = 1 << _BLOCK_BITS
 _TEXT = 120  # characters of an error's message that a row keeps
-_INTERVAL_BITS = 40  # a merged row has its interval (µs) here in the column of batches, its count above
+NO_LABEL = 0xFFFF
 
 
 class Packed:
@@ -61,7 +61,7 @@ class Packed:
             del self.large[slot]
         if value is None:
             self.values[slot] = NONE
-        elif value < LARGE:
+        elif 0 <= value < LARGE:
             self.values[slot] = value
         else:
             self.values[slot] = LARGE
@@ -120,13 +120,14 @@ class TaskTable:
         self.phases = array("B")
         self.flags = array("B")
         self.engines = array("i")  # -1: none
-        self.functions = array("i")
-        self.label = array("i")  # -1: none
-        self.batches = array("q")
+        self.functions = array("H")
+        self.label = array("H")  # NO_LABEL: none; of a merged row: its interval in milliseconds
+        self.batches = Packed()  # how far before the task its submission begins; of a merged row: its count
         self.submitted = array("d")
         self.wait, self.run, self.back = Packed(), Packed(), Packed()  # microseconds
         self.attempts = array("B")
         self.size, self.result = Packed(), Packed()
+        self._packed = (self.wait, self.run, self.back, self.size, self.result, self.batches)
         self.errors: dict[int, tuple[str, str]] = {}  # slot -> type, message
         self._known_errors: dict[tuple[str, str], tuple[str, str]] = {}
         self._blocks: dict[int, array[int]] = {}
@@ -165,7 +166,7 @@ class TaskTable:
         submitted = self.submitted[slot]
         wait, run, back = self.wait.seconds(slot), self.run.seconds(slot), self.back.seconds(slot)
         started = completed = received = None
-        batch, count = self.batches[slot], 1
+        batch, count = task - (self.batches.get(slot) or 0), 1
         if flags & UNSTARTED:
             completed = None if wait is None else submitted + wait
             wait = None
@@ -174,18 +175,19 @@ class TaskTable:
             if started is not None and run is not None:
                 completed = started + run
         if flags & MERGED and started is not None:
-            completed = started + (batch & ((1 << _INTERVAL_BITS) - 1)) / 1e6
-            count, batch = batch >> _INTERVAL_BITS, task
+            completed = started + self.label[slot] / 1e3
+            count, batch = task - batch, task
         elif completed is not None and back is not None:
             received = completed + back
-        engine, label = self.engines[slot], self.label[slot]
+        engine = self.engines[slot]
+        label = NO_LABEL if flags & MERGED else self.label[slot]
         ename, evalue = self.errors.get(slot, ("", ""))
         return TaskView(
             id=task,
             msg_id=self.msg_id(task),
             phase=PHASES[self.phases[slot]],
             name=self.names.texts[self.functions[slot]],
-            label=None if label < 0 else self.labels.texts[label],
+            label=None if label == NO_LABEL else self.labels.texts[label],
             engine=None if engine < 0 else engine,
             session=task >> COUNTER_BITS,
             client=self.client(task >> COUNTER_BITS),
@@ -265,9 +267,8 @@ class TaskTable:
         self.flags[slot] = MERGED
         self.engines[slot] = row.engine
         self.functions[slot] = self.names.index(row.name)
-        self.label[slot] = -1
-        interval = min(max(round((row.end - row.start) * 1e6), 0), (1 << _INTERVAL_BITS) - 1)
-        self.batches[slot] = min(count, (1 << 22) - 1) << _INTERVAL_BITS | interval
+        self.label[slot] = min(max(round((row.end - row.start) * 1e3), 0), 0xFFFF)
+        self.batches.set(slot, count)
         self.wait.set(slot, _micros(row.wait / count))
         self.run.set(slot, _micros(row.busy / count))
         self.back.set(slot, _micros(row.back / count))
@@ -286,7 +287,7 @@ class TaskTable:
         flags, wait, run, back = _stamps(row)
         engine = -1 if row.engine is None else row.engine
         function = self.names.index(row.name)
-        label = -1 if row.label is None else self.labels.index(row.label)
+        label = NO_LABEL if row.label is None else self.labels.index(row.label)
         error = self._error(row.ename, row.evalue) if row.ename else None
         attempt = min(row.attempt, 255)
         before = (
@@ -295,11 +296,10 @@ class TaskTable:
             self.engines[slot],
             self.functions[slot],
             self.label[slot],
-            self.batches[slot],
             self.attempts[slot],
             self.errors.get(slot),
         )
-        after = (phase, flags, engine, function, label, row.batch, attempt, error)
+        after = (phase, flags, engine, function, label, attempt, error)
         changed = before != after
         if changed:
             self.phases[slot] = phase
@@ -307,7 +307,6 @@ class TaskTable:
             self.engines[slot] = engine
             self.functions[slot] = function
             self.label[slot] = label
-            self.batches[slot] = row.batch
             self.attempts[slot] = attempt
             if error is not None:
                 self.errors[slot] = error
@@ -319,6 +318,7 @@ class TaskTable:
             (self.back, back),
             (self.size, row.size),
             (self.result, row.result_size),
+            (self.batches, row.id - row.batch),
         ):
             if column.get(slot) != value:
                 column.set(slot, value)
@@ -346,9 +346,8 @@ class TaskTable:
             self.attempts.append(1)
             self.engines.append(-1)
             self.functions.append(0)
-            self.label.append(-1)
-            self.batches.append(0)
-            for column in (self.wait, self.run, self.back, self.size, self.result):
+            self.label.append(NO_LABEL)
+            for column in self._packed:
                 column.values.append(NONE)
         block = self._blocks.get(task >> _BLOCK_BITS)
         if block is None:
@@ -361,11 +360,13 @@ class TaskTable:
     def _count(self, slot: int, by: int = 1) -> None:
         phase, name = self.phases[slot], self.functions[slot]
         self.by_phase[phase] += by
-        self.represented += by * (self.batches[slot] >> _INTERVAL_BITS if self.flags[slot] & MERGED else 1)
+        merged = self.flags[slot] & MERGED
+        self.represented += by * ((self.batches.get(slot) or 1) if merged else 1)
         self.by_name[name] += by
         self.by_engine[self.engines[slot]] += by
         self.by_session[self.ids[slot] >> COUNTER_BITS] += by
-        self.by_label[self.label[slot]] += by
+        if not merged and self.label[slot] != NO_LABEL:
+            self.by_label[self.label[slot]] += by
         if phase in OPEN_NUMBERS and by > 0:
             self.open[self.ids[slot]] = None
 
@@ -406,7 +407,7 @@ class TaskTable:
         self.order.remove(slot)
         self.journal.note(task, self.submitted[slot])
         self.errors.pop(slot, None)
-        for column in (self.wait, self.run, self.back, self.size, self.result):
+        for column in self._packed:
             column.set(slot, None)
         block = self._blocks[task >> _BLOCK_BITS]
         block[task & (_BLOCK - 1)] = -1

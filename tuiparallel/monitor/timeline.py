@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tuiparallel.monitor.rows import IDLE_CELL, Cell, Lane
 from tuiparallel.monitor.spans import SOLID, EngineSpans, Span, Track
 
-SAMPLE = 24  # spans of a cell that are looked at for the function with most time in it
+SAMPLE = 8  # spans of a cell that are looked at for the function with most time in it
 GAP = 1 / 8  # of a cell: a shorter idle time between two tasks is not drawn
 
 
@@ -24,6 +24,8 @@ def lane(engine: int, spans: EngineSpans, names: Sequence[str], edges: Sequence[
     marks = spans.failures
     mark = bisect_left(marks, (start, -1))
     cells: list[Cell] = []
+    single = tracks[0] if len(tracks) == 1 else None
+    full: tuple[int, Cell] | None = None  # the span that filled the last cell, and how that looks
     for column in range(len(edges) - 1):
         low, high = edges[column], edges[column + 1]
         failed = False
@@ -31,7 +33,16 @@ def lane(engine: int, spans: EngineSpans, names: Sequence[str], edges: Sequence[
             failed = True
             mark += 1
         here = running if running is not None and running.start < high and running.end > low else None
-        cell = _cell(column, low, high, tracks, here, names)
+        if here is None and (single is None or single.first[column] >= single.stop[column + 1]) and not tracks[1:]:
+            cell = IDLE_CELL
+        elif here is None and single is not None and single.fills(column, low, high):
+            at = single.first[column]
+            if full is None or full[0] != at:
+                track = single.track
+                full = at, Cell(1.0, names[track.names[at]], track.tasks[at], False, False, 1.0, "", None)
+            cell = full[1]
+        else:
+            cell = _cell(column, low, high, tracks, here, names)
         unknown = bool(unknowns) and _unknown(unknowns, low, high, cell.busy)
         if failed or unknown:
             cell = cell._replace(failed=failed, unknown=unknown)
@@ -70,6 +81,14 @@ class _Touching:
             self.first.append(low)
             self.stop.append(high)
             self.before.append(_before(track, edge, low))
+
+    def fills(self, column: int, low: float, high: float) -> bool:
+        """Whether a cell is all one task."""
+        at = self.first[column]
+        track = self.track
+        if self.stop[column + 1] - at != 1 or track.starts[at] > low or track.ends[at] < high:
+            return False
+        return track.weight(at) >= SOLID * (track.ends[at] - track.starts[at])
 
 
 def _before(track: Track, moment: float, first: int) -> float:
@@ -136,22 +155,22 @@ def _dominant(
     """The name with most busy time in a cell, and its longest task; of many spans a sample is looked at."""
     sums: dict[int, float] = {}
     longest: dict[int, tuple[float, int]] = {}
-    pieces: list[tuple[float, int, int]] = []
+    if running is not None:
+        weight = min(high, running.end) - max(low, running.start)
+        sums[running.name], longest[running.name] = weight, (weight, running.task)
     for track, first, stop in touching:
+        starts, ends, prefix, names, total = track.starts, track.ends, track.prefix, track.names, track.total
+        count = len(prefix)
         step = max(1, (stop - first) // SAMPLE)
         for at in range(first, stop, step):
-            start, end = track.starts[at], track.ends[at]
-            weight = track.weight(at) * step
-            if end > start:
+            start, end, name = starts[at], ends[at], names[at]
+            weight = ((prefix[at + 1] if at + 1 < count else total) - prefix[at]) * step
+            if start < low or end > high:
                 weight *= (min(end, high) - max(start, low)) / (end - start)
-            pieces.append((weight, track.names[at], track.tasks[at]))
-    if running is not None:
-        pieces.append((min(high, running.end) - max(low, running.start), running.name, running.task))
-    for weight, name, task in pieces:
-        sums[name] = sums.get(name, 0.0) + weight
-        if name not in longest or longest[name][0] < weight:
-            longest[name] = (weight, task)
-    best = max(sums, key=sums.__getitem__)
+            sums[name] = sums.get(name, 0.0) + weight
+            if name not in longest or longest[name][0] < weight:
+                longest[name] = (weight, track.tasks[at])
+    best = max(sums, key=sums.__getitem__) if len(sums) > 1 else next(iter(sums))
     return best, longest[best][1]
 
 
