@@ -121,9 +121,8 @@ class LazyMapIterator(Iterator[Any]):
         with feed.changed:
             found = next((result for result in self._candidates() if result.ready()), None)
             if found is None:
-                self._stop()
-                if feed.error is not None and not feed.stopped:
-                    error, feed.error = feed.error, None
+                error, feed.error = feed.error, None
+                if error is not None and not feed.stopped:
                     raise error
                 raise StopIteration
             feed.pending.remove(found)
