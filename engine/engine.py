@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from tuiparallel.engine import forks, inquiries
 from tuiparallel.engine.capture import Capture
+from tuiparallel.engine.helm import Helm
 from tuiparallel.engine.interrupts import Interrupts
 from tuiparallel.engine.marks import MarkWriter
 from tuiparallel.engine.queue import Assignment, TaskQueue
@@ -60,7 +61,8 @@ LONG_TURN = 0.020  # ... and while one runs for long: this is how live its outpu
 IDLE_TURN = 0.5  # ... and while none runs: background threads may print
 BATCH_BYTES = MAX_FRAME // 2
 OUTPUT_BYTES = 1 << 20
-LAST_WORDS = 0.5  # seconds that an orderly exit may take
+LAST_WORDS = 0.5  # seconds for the last results to leave
+BRIEFLY = 0.05  # seconds for what matters less
 
 
 class Engine:
@@ -81,12 +83,11 @@ class Engine:
         self._clock = clock or SystemClock()
         self._exit = exit
         self._mutex = threading.Lock()  # over the queue, the results and what follows them
-        self._gate = threading.Lock()  # held shut while the main thread has nothing to do
-        self._gate.acquire()
-        self._waiting = False
+        self._waiting = False  # the main thread has nothing to do
         self._leaving: str | None = None
         self._code = 0
         self._terminated = False
+        self._asked = False  # the hub itself wants it to leave
         self._queue = TaskQueue(settings.unkept_bytes)
         self._results: list[Ran] = []
         self._results_bytes = 0
@@ -110,6 +111,7 @@ class Engine:
             heartbeat=settings.heartbeat,
             resend_interval=settings.resend_interval,
         )
+        self._helm = Helm(self._clock, self._link.wake)
         self._thread = threading.Thread(target=self._communicate, name="tuiparallel-io", daemon=True)
 
     # The main thread --------------------------------------------------------------------------------------------
@@ -152,10 +154,25 @@ class Engine:
                 self._capture.repair()
                 idle = True
                 continue
-            self._gate.acquire()
+            self._listen()
         if idle:
             self._capture.poll()  # what was printed in the pause is nobody's
         return assignment
+
+    def _listen(self) -> None:
+        """Turn the link until there is something to do."""
+        turn, handle = self._link.turn, self._handle
+        self._helm.claim()
+        try:
+            timeout = self._look()
+            while self._waiting and self._leaving is None:
+                for message in turn(timeout):
+                    handle(message)
+                if self._terminated:
+                    self._leave("SIGTERM")
+                timeout = self._look()
+        finally:
+            self._helm.leave()
 
     def _ended(self, ran: Ran) -> None:
         size = _size(ran)
@@ -211,13 +228,19 @@ class Engine:
 
     def _close(self) -> None:
         if self._thread.is_alive():
+            self._helm.end()
             self._link.wake()
             self._thread.join(LAST_WORDS)
-        self._flush()
-        self._link.send(EngineBye(self._leaving or ""))
-        self._link.close(LAST_WORDS)
+        self._say_goodbye()
         if self._mark is not None:
             self._mark.close()
+
+    def _say_goodbye(self) -> None:
+        self._flush()
+        if not self._asked:
+            self._link.send(EngineBye(self._leaving or ""))
+        # A hub that ends the cluster may be gone already: do not wait for it longer than the results deserve.
+        self._link.close(LAST_WORDS if len(self._link.outbox) else BRIEFLY)
 
     # The I/O thread ---------------------------------------------------------------------------------------------
 
@@ -226,8 +249,11 @@ class Engine:
         try:
             timeout = 0.0
             while self._leaving is None:
-                for message in turn(timeout):
-                    handle(message)
+                if self._helm.stand_by():
+                    continue
+                with self._helm.turn() as ours:
+                    for message in turn(timeout) if ours else ():
+                        handle(message)
                 if self._terminated:
                     self._leave("SIGTERM")
                 timeout = self._look()
@@ -238,7 +264,7 @@ class Engine:
     def _kept(self, numbers: list[int]) -> None:
         with self._mutex:
             self._queue.kept(numbers)
-            self._open_gate()
+            self._rouse()
         self._link.ack(numbers)
 
     def _handle(self, message: Message) -> None:
@@ -267,8 +293,9 @@ class Engine:
             case ClearNamespace(request):
                 with self._mutex:
                     self._clears.append(request)
-                    self._open_gate()
+                    self._rouse()
             case Leave(reason):
+                self._asked = True
                 self._leave(reason)
             case Fenced():
                 self._leave("another process has taken this engine's place", now=True)
@@ -282,26 +309,25 @@ class Engine:
         self._shelf.receive(message)
         with self._mutex:
             self._queue.run(message.batches)
-            self._open_gate()
+            self._rouse()
         if self._shelf.full:
             with self._mutex:
                 self._shelf.forget(self._queue.functions())
 
-    def _open_gate(self) -> None:
-        if self._waiting:
-            self._waiting = False
-            self._gate.release()
+    def _rouse(self) -> None:
+        self._waiting = False
 
     def _look(self) -> float:
         """What time brings; returns the seconds until the next look."""
         queue = self._queue
-        running = queue.running
         self._capture.poll()
+        waiting = len(queue)  # looked at before the running one: a task is always seen in one of the two places
+        running = queue.running
         if running is None:
             if self._capture.waiting or self._results:
                 self._flush()
             self._check_hub()
-            return BUSY_TURN if len(queue) and queue.startable else IDLE_TURN
+            return BUSY_TURN if waiting and queue.startable else IDLE_TURN
         now = self._clock.time()
         if self._capture.waiting or self._results and now - self._oldest > GATHER:
             self._flush()
@@ -328,13 +354,11 @@ class Engine:
             self._leaving = reason
             self._code = code
             busy = self._queue.running is not None
-            self._open_gate()
+            self._rouse()
         if self._mark is not None:
             self._mark.leave()
         if busy or now:
-            self._flush()
-            self._link.send(EngineBye(reason))
-            self._link.close(LAST_WORDS)
+            self._say_goodbye()
             self._exit(code)
 
     def _hello(self, boot: str) -> Message:
@@ -368,7 +392,7 @@ class Engine:
         self._reported = None  # a hub that was away has to be told again
         with self._mutex:
             numbers = self._queue.welcomed(message)
-            self._open_gate()
+            self._rouse()
         self._link.ack(numbers)
 
 
