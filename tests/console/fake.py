@@ -57,6 +57,7 @@ class FakeCluster:
         self.offsets: dict[tuple[int, str], int] = {}
         self.started = self.clock.time()
         self.told = 0
+        self.session = "feed0001"
         self.asked_older = 0
         self.wake: Callable[[], None] = lambda: None
         self._fresh: dict[str, list[Any]] = {}
@@ -384,11 +385,11 @@ def busy_cluster() -> FakeCluster:
             cluster.prints(7, f"retrying nfs ({second // 15 + 1}/5)\n", "stderr")
         if second == 40:
             cluster.prints(4, "RuntimeWarning: \x1b[1moverflow\x1b[0m encountered in \x1b[36mexp\x1b[0m\n", "stderr")
-        for row in list(cluster.batches.values()):
-            if row.name == "mc_step" and row.total > 1:
-                done = min(row.total, row.done + 590)
-                cluster._batch(msgspec.structs.replace(row, done=done, running=9, last=cluster.clock.time()))
-                cluster.counters["queued"] = row.total - done
+        for batch in list(cluster.batches.values()):
+            if batch.name == "mc_step" and batch.total > 1:
+                done = min(batch.total, batch.done + 590)
+                cluster._batch(msgspec.structs.replace(batch, done=done, running=9, last=cluster.clock.time()))
+                cluster.counters["queued"] = batch.total - done
         cluster.tell()
     for id in (0, 1, 2, 3, 4, 5, 6, 11):
         one = cluster.runs(id, "mc_step")

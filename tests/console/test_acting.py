@@ -12,9 +12,9 @@ from tuiparallel.console.screens.confirm import ConfirmScreen
 from tuiparallel.wire.states import State
 
 
-def queued_on(engine: int, count: int, **named: int) -> FakeCluster:
+def queued_on(engine: int, count: int, session: int = 1) -> FakeCluster:
     cluster = small_cluster()
-    cluster.submits("fit", count, engine=engine, **named)
+    cluster.submits("fit", count, engine=engine, session=session)
     cluster.tell()
     return cluster
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -189,9 +190,9 @@ async def test_calls_go_in_order_and_of_questions_the_newest_wins() -> None:
         got: list[object] = []
         calls.ask("slow", gate.wait, lambda _: None, lambda _: None)
         for number in range(5):
-            calls.ask("what", lambda number=number: number, got.append, got.append)
+            calls.ask("what", partial(int, number), got.append, got.append)
         for number in range(3):
-            calls.call(lambda number=number: f"call {number}", got.append, got.append)
+            calls.call(partial("call {}".format, number), got.append, got.append)
         gate.set()
         while calls.open:
             await asyncio.sleep(0.001)

@@ -44,6 +44,8 @@ LEAVE_WITHIN = 0.2  # seconds the feed has to end
 class Feed(Protocol):
     """What brings the store its news, on a thread of its own."""
 
+    session: str
+
     def start(self) -> None: ...
 
     def stop(self, timeout: float = 2.0) -> None: ...
@@ -134,6 +136,7 @@ class TuiparApp(App[Chosen]):
         self.desk.closed = self.commands.closed
         self.desk.answer = self.acting.press
         self.desk.printed = self.print_line
+        self.desk.feed = self.feed.session if self.feed is not None else ""
         bind_all(self, self.main)
         self.wake = Wake(loop, self._woken)
         return self.main

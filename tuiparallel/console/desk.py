@@ -53,6 +53,7 @@ class Desk:
     paint: Paint
     options: Options = field(default_factory=Options)
     cluster: str = ""  # its name, known before the client has connected
+    feed: str = ""  # the session of this console's feed, which is no client of its own for people
     connection: str = ""  # the path of its connection file
     say: Callable[[str, str], None] = lambda text, severity: None  # text; "information", "warning" or "error"
     open: Callable[[str], None] = lambda pane: None  # goes to a pane by name

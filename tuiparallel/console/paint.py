@@ -61,6 +61,7 @@ class Paint:
         segments: list[Segment] = []
         ascii_only = self.glyphs.name == "ascii"
         left = width
+        last = ""
         for text, name in cells:
             if not text:
                 continue
@@ -74,7 +75,11 @@ class Paint:
                     segments.append(Segment(cut, base + style))
                 left = 0
                 break
-            segments.append(Segment(text, base + style))
+            if segments and name == last:  # fewer segments are fewer bytes for the terminal
+                segments[-1] = Segment(segments[-1].text + text, segments[-1].style)
+            else:
+                segments.append(Segment(text, base + style))
+            last = name
             left -= length
         if left > 0:
             segments.append(Segment(" " * left, base))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 SLOWEST = 1.0  # seconds between two pulls of a visible view while news come, however slow the terminal
 
@@ -12,7 +12,7 @@ SLOWEST = 1.0  # seconds between two pulls of a visible view while news come, ho
 class Pulling(Protocol):
     """A view that draws what the store has."""
 
-    pulls: int
+    pulls: ClassVar[int]
 
     def pull_now(self, *, force: bool = False) -> None: ...
 

@@ -148,6 +148,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         shown = arrange(self.layout_name, self.current, zoom, self.left, self.last)
         show(self, shown, zoom)
         self.call_after_refresh(self._arranged)
+        self.set_timer(0.05, self._arranged)  # what was hidden has its place only after another layout
 
     def _arranged(self) -> None:
         draw_joints(self)
@@ -281,6 +282,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if self.app.screen is not self or self.pulls_now is None:
             return
         self.pulls_now.all()
+        draw_joints(self)
         self.refresh_lines()
 
     # Events -----------------------------------------------------------------------------------------------------
@@ -328,12 +330,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
             self.desk.printed(event.text)
 
     @on(Prompt.Typed)
-    def _typed(self, event: Prompt.Typed) -> None:
+    def _prompt_typed(self, event: Prompt.Typed) -> None:
         event.stop()
         self.desk.typed(event.mode, event.text)
 
     @on(Prompt.Closed)
-    def _closed(self, event: Prompt.Closed) -> None:
+    def _prompt_closed(self, event: Prompt.Closed) -> None:
         event.stop()
         self.desk.closed(event.mode, event.text)
 

@@ -182,7 +182,7 @@ def about(desk: Desk, row: EngineView) -> Cells:
         return [
             (f"{name} runs ", "dim"),
             (row.now, f"fn-{hue_of(row.row.name)}"),
-            (f" for {figures.duration(row.age)}", "dim"),
+            (f" for {figures.duration(row.age)}" if row.age is not None else "", "dim"),
         ]
     if row.row.reason:
         return [(f"{name} {row.state.name.lower()}: {row.row.reason}", "dim")]
@@ -205,6 +205,8 @@ def _columns(desk: Desk, digits: int) -> tuple[Column[EngineView], ...]:
 
     def age(row: EngineView, width: int) -> tuple[str, str]:
         if row.row.task is not None and row.state is not EngineState.UNRESPONSIVE:
+            if row.age is None:  # the engine says what it runs only when it takes longer than a few milliseconds
+                return "<10ms", "dim"
             return figures.duration(row.age), "warn" if "straggler" in row.warnings else ""
         if row.state is EngineState.UNRESPONSIVE:
             return figures.duration(row.silent), "warn"

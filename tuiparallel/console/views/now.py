@@ -62,7 +62,8 @@ class NowView(LineView):
         rows += [Row(f"w{row.id}:{row.engine}:{row.task}:{row.name}", row) for row in warnings[:MOST_WARNINGS]]
         if len(warnings) > MOST_WARNINGS:
             rows.append(Row("more-warnings", f"{len(warnings) - MOST_WARNINGS:,} more warnings"))
-        rows += [Row(f"c{row.session}", row) for row in store.clients() if row.connected and row.outstanding or rows]
+        clients = [row for row in store.clients() if row.hex != self.desk.feed]
+        rows += [Row(f"c{row.session}", row) for row in clients if row.outstanding or (rows and row.connected)]
         self.rows = rows
         self.places = {row.key: index for index, row in enumerate(rows)}
         self.desk.retitle()
@@ -147,12 +148,12 @@ class NowView(LineView):
     def _client(self, row: ClientView) -> Cells:
         mine = self.desk.client is not None and self.desk.client.session == row.hex
         name = "this console" if mine else row.name or row.hex[:8]
-        since = figures.clock(row.since)
         gone = "" if row.connected else ", gone"
         return [
-            ("  client ", "dim"),
+            ("client ", "dim"),
             (name, "strong" if mine else ""),
-            (f"  {row.host} {row.pid}  since {since}  {row.outstanding:,} open{gone}", "dim"),
+            (f"  {row.outstanding:,} open{gone}", ""),
+            (f"  since {figures.clock(row.since)}  {row.host} {row.pid}", "dim"),
         ]
 
     def title(self) -> Cells:

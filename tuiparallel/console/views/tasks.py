@@ -119,9 +119,8 @@ class TasksView(LineView):
             return []
         if row.phase in FAILED_PHASES:
             return [(f"{row.msg_id} ", "dim"), (f"{row.ename}: {row.evalue}", "failure")]
-        parts = (
-            f"wait {figures.duration(row.wait)}  run {figures.duration(row.run)}  return {figures.duration(row.back)}"
-        )
+        known = (("wait", row.wait), ("run", row.run), ("return", row.back))
+        parts = "  ".join(f"{name} {figures.duration(value)}" for name, value in known if value is not None)
         return [(f"{row.msg_id} {row.phase}  ", "dim"), (row.name, f"fn-{hue_of(row.name)}"), (f"  {parts}", "dim")]
 
     def problem(self, index: int) -> bool:

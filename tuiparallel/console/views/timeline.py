@@ -250,7 +250,8 @@ class TimelineView(LineView):
         if task is None:
             return [("h l", "key"), (" move in time  ", "dim"), ("+ -", "key"), (" zoom  ", "dim"), ("n", "key"),
                     (" next failure  ", "dim"), ("end", "key"), (" live", "dim")]  # fmt: skip
-        parts = f"  wait {figures.duration(task.wait)}  run {figures.duration(task.run)}  return {figures.duration(task.back)}"
+        known = (("wait", task.wait), ("run", task.run), ("return", task.back))
+        parts = "".join(f"  {name} {figures.duration(value)}" for name, value in known if value is not None)
         label = f" {task.label}" if task.label else ""
         return [(f"{task.msg_id}  ", "dim"), (f"{task.name}{label}", f"fn-{hue_of(task.name)}"), (parts, "dim")]
 
