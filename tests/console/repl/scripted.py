@@ -9,6 +9,7 @@ from typing import Any
 
 from textual.app import App, ComposeResult
 
+from tuiparallel.client.client import Client
 from tuiparallel.console.actions import Registry
 from tuiparallel.console.calls import Calls
 from tuiparallel.console.desk import Desk, Options
@@ -18,7 +19,7 @@ from tuiparallel.console.repl.pane import ReplPane
 from tuiparallel.console.themes import THEMES
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.monitor.store import ClusterStore
-from tuiparallel.wire.messages import ErrorText, Extras, Kind, Outcome, Work
+from tuiparallel.wire.messages import Ask, ErrorText, Extras, Kind, Outcome, Signal, Work
 from tuiparallel.wire.states import State
 
 
@@ -157,10 +158,6 @@ class ScriptedClient:
         self.on_abort()
         return answer
 
-    def send_signal(self, sig: Any, targets: Any = None, block: Any = None, *, task: str = "") -> None:
-        """Notes which task was signalled."""
-        self.signalled.append(task)
-
     def restart_engines(self, targets: Any, block: Any = None) -> dict[int, int]:
         """Notes which were restarted."""
         self.restarted.append(list(targets))
@@ -170,17 +167,41 @@ class ScriptedClient:
         """Notes which were cleared."""
         self.cleared.append(list(targets))
 
-    def ask_engine(self, engine: int, what: str, text: str = "", cursor: int = 0, timeout: float = 2.0) -> Any:
+    @property
+    def _session(self) -> ScriptedSession:
+        return ScriptedSession(self)
+
+
+class ScriptedSession:
+    """Stands for a client's session: questions and signals on their way."""
+
+    def __init__(self, client: ScriptedClient) -> None:
+        self.client = client
+
+    def ask(self, what: str, make: Callable[[int], Any]) -> Any:
+        """Makes the message."""
+        return make(1)
+
+    def answer(self, message: Any, timeout: float | None = None) -> Any:
         """Answers as the test has said."""
-        self.asked.append((engine, what, text, cursor))
-        self._held()
-        return self.answers.get(what)
+        if isinstance(message, Signal):
+            assert message.task is not None
+            session, counter, count = message.task
+            assert count == 1
+            self.client.signalled.append(f"{session}-{counter}")
+            return None
+        assert isinstance(message, Ask)
+        self.client.asked.append((message.engine, message.what, message.text, message.cursor))
+        self.client._held()
+        return self.client.answers.get(message.what)
 
 
 class ReplApp(App[None]):
     """The pane alone on a screen."""
 
-    def __init__(self, client: ScriptedClient | None, options: Options | None = None, glyphs: Any = UNICODE) -> None:
+    def __init__(
+        self, client: ScriptedClient | Client | None, options: Options | None = None, glyphs: Any = UNICODE
+    ) -> None:
         super().__init__()
         self.client = client
         self.options = options or Options()

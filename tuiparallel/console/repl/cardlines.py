@@ -72,7 +72,7 @@ def head(card: Card, width: int, glyphs: Glyphs, now: float) -> Cells:
     first, _, rest = card.source.strip("\n").partition("\n")
     if rest.strip():
         first += " …"
-    label = figures.clip(card.where, 14 if width < 100 else 24)
+    label = figures.clip(card.where, 8 if width < 56 else 14 if width < 100 else 24)
     pad = max(1, (9 if width >= 100 else 8) - len(label))
     left: Cells = [
         (f"[{card.number}]".ljust(6), "dim"),
@@ -95,6 +95,9 @@ def _progress(card: Card, width: int, glyphs: Glyphs, now: float) -> Cells:
     seconds = figures.duration(card.seconds(now)) if card.open or card.ended is not None else ""
     if left is not None:
         seconds = f"ETA {figures.duration(left[0])} {glyphs.plus_minus}{figures.duration(left[1])}"
+    if width < 56:  # the tiny layout
+        share = figures.percent(card.done / card.total) if card.total > 1 else ""
+        return [(f"{mark} ", style), (share, style), (f" {seconds:>6}", "dim")]
     if width < 100:
         return [
             (f"{mark} ", style),
@@ -177,16 +180,20 @@ def outcome_lines(card: Card, room: int) -> list[Cells]:
         ordered = by_engine(card.parts) if card.grouping is Grouping.ENGINE else by_order(card.parts)
         for part in ordered:
             lines += _labelled(card, part)
+    failures: list[Cells] = []
     if not one and (card.grouping is Grouping.IDENTICAL):
         for group in folded.failures:
-            lines += _failure(card, group, room)
+            failures += _failure(card, group, room)
+    if not card.unfolded:  # failures are shown first of all: a few of them, before values fill the room
+        failures = _brief(failures, 3)
+        lines = _brief(lines, BRIEF - min(2, len(failures)))
+    lines += failures
     if card.timed:
         lines.append(_times(card))
-    return lines if card.unfolded else _brief(lines, card)
+    return lines
 
 
-def _brief(lines: list[Cells], card: Card) -> list[Cells]:
-    most = BRIEF + 1
+def _brief(lines: list[Cells], most: int) -> list[Cells]:
     if len(lines) <= most:
         return lines
     return [*lines[: most - 1], [(f"… {figures.plural(len(lines) - most + 1, 'line')} more, enter shows all", "dim")]]
@@ -222,7 +229,7 @@ def _grouped(card: Card, folded: Folded, room: int) -> list[Cells]:
     groups = [*folded.values, *folded.failures]
     total = max(card.total, sum(group.count for group in groups) + folded.nones + folded.left_out)
     for group in folded.values:
-        where = places_text(group.places, card.elements) if group.count < total else ""
+        where = places_text(group.places, card.elements, group.count) if group.count < total else ""
         lines += _value(group, usual, where, folded)
     if folded.nones:
         lines.append(
@@ -292,7 +299,7 @@ def _failure(card: Card, group: Group, room: int) -> list[Cells]:
         line.append((f"{group.count:,} × ", "dim"))
     line.append((group.text.replace("\n", " "), "failure"))
     if group.places and (card.mode is not Mode.LOCAL or card.elements):
-        line.append(("   " + places_text(group.places, card.elements), "dim"))
+        line.append(("   " + places_text(group.places, card.elements, group.count), "dim"))
     if (row := cell_line(group.traceback)) is not None:
         line.append((f"   line {row} of this cell", "dim"))
     return [line, *_traceback(card, group.traceback)]

@@ -23,7 +23,7 @@ import msgspec
 
 from tuiparallel.console.repl import inspecting, runner
 from tuiparallel.console.repl.capture import Capture
-from tuiparallel.console.repl.outcomes import Part
+from tuiparallel.console.repl.outcomes import Part, kind_of
 from tuiparallel.console.repl.talk import (
     AskChild,
     Begin,
@@ -299,26 +299,26 @@ class Child:
 
 
 def bounded(parts: Sequence[Part]) -> list[Part]:
-    """At most MAX_PARTS of them: equal neighbours as one with a count, then the first and some of every failure."""
-    merged: list[Part] = []
+    """At most MAX_PARTS of them: failures by kind, equal neighbours as one, both with counts; then the first values."""
+    kinds: dict[str, Part] = {}
+    values: list[Part] = []
     for part in parts:
-        last = merged[-1] if merged else None
-        if last is not None and (last.ok, last.value, last.ename, last.evalue) == (
-            part.ok, part.value, part.ename, part.evalue,
-        ):  # fmt: skip
-            merged[-1] = msgspec.structs.replace(last, count=last.count + 1)
+        if not part.ok:
+            kind = kind_of(part)
+            if kind not in kinds and len(kinds) >= MAX_PARTS // 2:
+                kind = next(reversed(kinds))  # the last kind stands for all further ones
+            first = kinds.get(kind)
+            kinds[kind] = part if first is None else msgspec.structs.replace(first, count=first.count + 1)
+        elif values and values[-1].value == part.value and values[-1].place == (part.place or 0) - values[-1].count:
+            values[-1] = msgspec.structs.replace(values[-1], count=values[-1].count + 1)
         else:
-            merged.append(part)
-    if len(merged) <= MAX_PARTS:
-        return merged
-    failures = [part for part in merged if not part.ok][: MAX_PARTS // 2]
-    values = [part for part in merged if part.ok]
-    room = MAX_PARTS - len(failures)
+            values.append(part)
+    room = MAX_PARTS - len(kinds)
     rest = sum(part.count for part in values[room:])
-    kept = values[:room]
+    values = values[:room]
     if rest:
-        kept.append(Part(None, True, "…", count=rest))
-    return sorted(kept + failures, key=lambda part: (part.place is None, part.place or 0))
+        values.append(Part(None, True, "…", count=rest))
+    return [*values, *kinds.values()]
 
 
 def failed(error: BaseException) -> Part:

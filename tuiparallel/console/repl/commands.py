@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tuiparallel.console import figures
 from tuiparallel.console.repl import magics
 from tuiparallel.console.repl.card import Card, State
-from tuiparallel.console.repl.magics import Command, Inspect, MagicError
+from tuiparallel.console.repl.magics import Command, Inspect, MagicError, Send
 from tuiparallel.console.repl.modes import Mode, TargetError, parse_targets
 from tuiparallel.monitor.sanitize import clean_block, clean_line
 
@@ -182,7 +182,12 @@ class Commander:
         self._ask(card, "names", "", shown)
 
     def inspect(self, plan: Inspect, text: str) -> None:
-        """`name?` and `name??`, as a card."""
+        """`name?` and `name??`, as a card. The source of a name on an engine is a cell there: its thread has none."""
+        engine = self.pane.lowest_target()
+        if plan.source and plan.where.mode is not Mode.LOCAL and engine is not None:
+            code = f"print(__import__('inspect').getsource({plan.name}))"
+            self.pane.runs.run(Send(code, plan.where.in_mode(Mode.PX), str(engine)), text).unfolded = True
+            return
         card = self.pane.runs.new_card(plan.where, text)
         card.state = State.RUNNING
 
@@ -241,6 +246,11 @@ class Commander:
 
 def _row(row: object) -> str:
     if isinstance(row, (list, tuple)):
-        name, kind, size = (*map(str, row), "", "", "")[:3]
+        name, kind, size = (
+            *(figures.size(field) if isinstance(field, int) else str(field) for field in row),
+            "",
+            "",
+            "",
+        )[:3]
         return clean_line(f"{name:<20}  {kind:<16}  {size:>10}").rstrip()
     return clean_line(str(row))

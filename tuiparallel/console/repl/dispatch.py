@@ -6,13 +6,13 @@ are opened. So nothing a user wrote runs in the console's process.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuiparallel.console.repl import runner
+from tuiparallel.console.repl.engines import interrupt_task
 from tuiparallel.console.repl.magics import Send
 from tuiparallel.console.repl.modes import Mode
 from tuiparallel.console.repl.outcomes import Part
@@ -172,11 +172,6 @@ def stop_ids(client: Client, ids: Sequence[str]) -> Stopped:
     for msg_id in running:
         interrupt_task(client, msg_id)
     return Stopped(len(answer.get("aborted", ())), running)
-
-
-def interrupt_task(client: Client, msg_id: str) -> None:
-    """SIGINT for whichever engine runs this very task now; for none when it has ended."""
-    client.send_signal(signal.SIGINT, block=True, task=msg_id)
 
 
 def abort(client: Client, sent: Sent) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tuiparallel.cluster.place import directory_of
 from tuiparallel.console.calls import Calls
 from tuiparallel.console.desk import Desk
+from tuiparallel.console.repl.engines import ask_engine
 from tuiparallel.errors import ClientClosed
 from tuiparallel.monitor.query import ENGINE_FIELDS, parse
 from tuiparallel.monitor.rows import OutputFilter
@@ -125,7 +126,7 @@ class Host:
             return
         self.desk.calls.ask(
             f"repl-{kind}",
-            lambda: client.ask_engine(engine, what, text=text, cursor=cursor, timeout=ANSWER_WITHIN),
+            lambda: ask_engine(client, engine, what, text, cursor, ANSWER_WITHIN),
             then,
             otherwise,
         )

@@ -154,13 +154,15 @@ def usual_of(folded: Folded) -> str | None:
     return first.text if first.count * 2 > total else None
 
 
-def places_text(places: Sequence[int], element: bool) -> str:
-    """`e0-3,7` or `[0-3,7]`; many ranges are cut."""
+def places_text(places: Sequence[int], element: bool, count: int = 0) -> str:
+    """`e0-3,7` or `[0-3,7]`; many ranges are cut. count: of how many, when not all places are known."""
     if not places:
         return ""
     text = ranges(list(places))
     if len(text) > 40:
         text = text[: text.rfind(",", 0, 36) if "," in text[:36] else 36] + ",…"
+    if count > len(places) and not text.endswith("…"):
+        text += ",…"
     return f"[{text}]" if element else f"e{text}"
 
 
