@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.monitor.samples import HEX, T, batch, client, delta, engine, failure, snapshot, task
 from tuiparallel.monitor.intake import Bounds
 from tuiparallel.monitor.lints import Thresholds
-from tuiparallel.monitor.query import ENGINE_FIELDS, FAILURE_FIELDS, TASK_FIELDS, parse
+from tuiparallel.monitor.query import ENGINE_FIELDS, FAILURE_FIELDS, parse
 from tuiparallel.monitor.reads import Reads
 from tuiparallel.monitor.rows import LinkState, LinkView, OutputFilter, Phase, Section
 from tuiparallel.monitor.store import ClusterStore
@@ -402,21 +402,6 @@ def test_events_and_notes() -> None:
     assert (first.text, first.source, first.number) == ("e0 joined", "cluster", 0)
     assert (second.source, second.python, second.number) == ("action", "rc.abort()", 1)
     assert store.events(1, 10) == [second]
-
-
-def test_completion_offers_what_was_observed() -> None:
-    store = begun()
-    store.apply(
-        delta(2, tasks=[task(1), task(2, State.ERROR, ename="ValueError"), task(3, name="mc", label="night")]), T
-    )
-    assert store.observed(TASK_FIELDS, "fn") == {"fit": 2, "mc": 1}
-    assert store.observed(TASK_FIELDS, "state") == {"done": 2, "error": 1}
-    assert store.observed(TASK_FIELDS, "label") == {"night": 1}
-    assert store.observed(TASK_FIELDS, "engine") == {"0": 3}
-    assert store.observed(TASK_FIELDS, "client") == {HEX: 3}
-    assert store.observed(TASK_FIELDS, "error") == {"ValueError": 1}
-    assert store.observed(ENGINE_FIELDS, "host") == {"tesla": 2}
-    assert store.observed(TASK_FIELDS, "run") == {}
 
 
 def test_every_bound_is_told() -> None:

@@ -152,7 +152,12 @@ def _edge(low: float, high: float, busy: float, spans: Sequence[Span], names: Se
 def _dominant(
     touching: Sequence[tuple[Track, int, int]], running: Span | None, low: float, high: float
 ) -> tuple[int, int]:
-    """The name with most busy time in a cell, and its longest task; of many spans a sample is looked at."""
+    """The name with most busy time in a cell, and a task of it; of many spans a sample is looked at."""
+    if running is None and len(touching) == 1:
+        track, first, stop = touching[0]
+        sample = track.names[first : stop : max(1, (stop - first) // SAMPLE)]
+        if sample.count(sample[0]) == len(sample):  # one function, as so often: any of its tasks will do
+            return sample[0], track.tasks[(first + stop) // 2]
     sums: dict[int, float] = {}
     longest: dict[int, tuple[float, int]] = {}
     if running is not None:
