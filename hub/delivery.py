@@ -11,7 +11,12 @@ from tuiparallel.wire.states import State
 
 UNDER_WAY = 64 << 20  # bytes of outcomes a client may have been sent and not got
 FRAME_LIMIT = 4 << 20
+LIGHT_LIMIT = (
+    64 << 10
+)  # bytes in one Done of outcomes that are not counted: a full pipe of these is within bounds too
+OVERHEAD = 64  # bytes of an outcome beside its body
 MOST_OUTCOMES = 1000
+FULL_RETRY = 0.05  # seconds until a client whose pipe was full is tried again
 
 
 class Delivery:
@@ -114,7 +119,8 @@ class Delivery:
         if session.peer is None:
             self.busy.discard(session.number)
             return
-        while session.backlog and session.under_way <= UNDER_WAY:
+        if session.backlog and self._has_room(session):
+            # A turn's worth: a client with a million outcomes to come must not keep the others waiting.
             part = [session.backlog.popleft() for _ in range(min(len(session.backlog), MOST_OUTCOMES))]
             self._read(session, part)
         for hex, outcomes in session.fresh.items():
@@ -123,14 +129,20 @@ class Delivery:
         if not session.backlog:
             self.busy.discard(session.number)
 
+    def _has_room(self, session: Session) -> bool:
+        return session.under_way <= UNDER_WAY and self.book.now >= session.blocked_until
+
     def _pack(self, session: Session, hex: str, outcomes: list[Outcome]) -> None:
-        start = size = 0
+        start = size = light = 0
         accepted = self.book.accepted.take(session.number)
         for position, outcome in enumerate(outcomes):
-            size += len(outcome.body)
-            if position > start and (size > FRAME_LIMIT or position - start >= MOST_OUTCOMES):
+            weight = len(outcome.body)
+            full = size + weight > FRAME_LIMIT or light > LIGHT_LIMIT or position - start >= MOST_OUTCOMES
+            if position > start and full:
                 self.book.out.client(session, Done(hex, outcomes[start:position], accepted))
-                start, size, accepted = position, len(outcome.body), []
+                start, size, light, accepted = position, 0, 0, []
+            size += weight
+            light += weight + OVERHEAD if weight <= COUNTED else 0
         self.book.out.client(session, Done(hex, outcomes[start:], accepted))
 
     def _read(self, session: Session, names: list[tuple[str, int]]) -> None:
@@ -163,15 +175,21 @@ class Delivery:
 
     def take_back(self, session: Session, message: Done) -> None:
         """The client's connection is full: these go again later, from the history."""
-        for outcome in message.outcomes:
+        for outcome in reversed(message.outcomes):
             session.under_way -= session.sizes.pop((message.session, outcome.task), 0)
-            session.backlog.append((message.session, outcome.task))
+            session.backlog.appendleft((message.session, outcome.task))
+        session.blocked_until = self.book.now + FULL_RETRY
         self.busy.add(session.number)
+        for first in message.accepted:
+            self.book.accepted.add(session.number, first, self.book.now, False)
 
-    def waits(self) -> bool:
-        """Whether some client could be sent more."""
+    def next_deadline(self) -> float | None:
+        """When some client can be sent more."""
         sessions = self.book.registry.sessions
-        return any(sessions[number].under_way <= UNDER_WAY for number in self.busy)
+        return min(
+            (sessions[n].blocked_until for n in self.busy if sessions[n].under_way <= UNDER_WAY),
+            default=None,
+        )
 
 
 def _error(counter: int, ename: str, evalue: str) -> Outcome:

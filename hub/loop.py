@@ -261,7 +261,8 @@ class Loop:
             limits = book.limits()
             delta = feed.delta(book.now, book.date, limits)
             if delta is not None:
-                for number in list(self.clients.observing):
+                fresh = {session.number for session in self.clients.new_observers}
+                for number in self.clients.observing - fresh:
                     self._tell(book.registry.sessions[number], delta)
         while self.clients.new_observers:
             self._greet(self.clients.new_observers.pop())
@@ -324,7 +325,7 @@ class Loop:
         for other in deadlines:
             if other is not None:
                 at = min(at, other)
-        if self._stalled or (self.delivery.busy and self.delivery.waits()):
+        if self._stalled:
             at = min(at, now + STALLED_RETRY)
         if book.storage_error:
             at = min(at, self._retry_commit)

@@ -10,7 +10,7 @@ from tuiparallel.hub.book import Book
 from tuiparallel.hub.delivery import Delivery
 from tuiparallel.hub.registry import Session
 from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of
-from tuiparallel.wire.messages import Chunk, ErrorText, Query, Reply, TaskRow, Work
+from tuiparallel.wire.messages import Chunk, ErrorText, Query, Ran, Reply, TaskRow, Work
 from tuiparallel.wire.states import State
 
 PAGE = 2000  # rows of one page at the most
@@ -191,46 +191,67 @@ class QueryDesk:
     # Pages of the past ---------------------------------------------------------------------------------------------
 
     def _page(self, session: Session, arguments: dict[str, Any]) -> Any:
-        """Ended tasks, newest first, that were received at or before `before` (seconds since the epoch; None: now)."""
-        before = arguments.get("before")
-        limit = min(int(arguments.get("limit") or PAGE), PAGE)
-        offset = max(0, int(arguments.get("offset") or 0))
-        rows = self.book.history.query(
-            "SELECT t.id, t.batch, t.state, t.engine, t.attempt, t.started, t.completed, t.received, b.name, b.label,"
-            " b.submitted, t.bundle FROM tasks t JOIN batches b ON b.first = t.batch WHERE t.received <= ?"
-            " ORDER BY t.bundle DESC, t.id DESC LIMIT ? OFFSET ?",
-            (1e18 if before is None else before, limit, offset),
-        )
-        errors = self._errors([row for row in rows if row[2] != State.DONE])
-        return [self._page_row(row, errors.get(row[0], ("", ""))) for row in rows]
+        """Ended tasks, those that the hub had last first: {"tasks": rows, "before": where the next page begins, or None}.
 
-    def _page_row(self, row: tuple[Any, ...], error: tuple[str, str]) -> TaskRow:
-        id, batch, state, engine, attempt, started, completed, received, name, label, submitted, _ = row
-        return TaskRow(
-            id,
-            state,
-            engine,
-            name,
-            label,
-            batch,
-            submitted,
-            started,
-            completed,
-            received,
-            attempt,
-            0,
-            None,
-            error[0],
-            error[1],
-        )
+        before: the cursor of the page before, None for the newest. Bundles are in the order of arrival, so a page reads
+        a few of them and sorts nothing.
+        """
+        history = self.book.history
+        limit = max(1, min(int(arguments.get("limit") or PAGE), PAGE))
+        cursor = arguments.get("before")
+        bundle, left = (1 << 62, -1) if cursor is None else (int(cursor[0]), int(cursor[1]))
+        rows: list[TaskRow] = []
+        for (id,) in history.query("SELECT id FROM bundles WHERE id <= ? ORDER BY id DESC LIMIT ?", (bundle, limit)):
+            found = history.bundle(id)
+            if id == bundle and left >= 0:
+                found = found[:left]
+            take = found[-(limit - len(rows)) :]
+            rows += self._page_rows(take[::-1], id)
+            if len(take) < len(found):
+                return {"tasks": rows, "before": [id, len(found) - len(take)]}
+            if len(rows) >= limit:
+                return {"tasks": rows, "before": [id - 1, -1]}
+            bundle, left = id - 1, -1
+        older = history.query("SELECT 1 FROM bundles WHERE id <= ? LIMIT 1", (bundle,))
+        return {"tasks": rows, "before": [bundle, -1] if older else None}
 
-    def _errors(self, rows: list[tuple[Any, ...]]) -> dict[int, tuple[str, str]]:
-        found: dict[int, tuple[str, str]] = {}
-        for bundle in {row[11] for row in rows}:
-            for ran in self.book.history.bundle(bundle):
-                if ran.extras is not None and ran.extras.error is not None:
-                    found[ran.task] = (ran.extras.error.ename, ran.extras.error.evalue[:200])
-        return found
+    def _page_rows(self, results: list[Ran], bundle: int) -> list[TaskRow]:
+        """Rows of those results that are still on record as their tasks' outcomes."""
+        history = self.book.history
+        records = history.tasks([ran.task for ran in results])
+        batches: dict[int, tuple[int, int, bytes, Work, str, str | None, float]] = {}
+        rows: list[TaskRow] = []
+        for ran in results:
+            record = records.get(ran.task)
+            if record is None or record[8] != bundle:
+                continue
+            batch = batches.get(record[1])
+            if batch is None:
+                found = history.batch_row(ran.task)
+                if found is None:
+                    continue
+                batch = batches[record[1]] = found
+            error = ran.extras.error if ran.extras is not None else None
+            rows.append(
+                TaskRow(
+                    record[0],
+                    record[2],
+                    record[3],
+                    batch[4],
+                    batch[5],
+                    record[1],
+                    batch[3].submitted,
+                    record[5],
+                    record[6],
+                    record[7],
+                    record[4],
+                    0,
+                    len(ran.body) + sum(size for _, size in ran.blobs),
+                    error.ename if error is not None else "",
+                    error.evalue[:200] if error is not None else "",
+                )
+            )
+        return rows
 
     def _one(self, arguments: dict[str, Any]) -> TaskId:
         ids, _ = self.book.task_ids([tuple(arguments["task"])])

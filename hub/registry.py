@@ -66,6 +66,7 @@ class Session:
     under_way: int = 0  # bytes of outcomes sent and not got
     sizes: dict[tuple[str, int], int] = field(default_factory=dict)  # of those, by session and counter
     backlog: deque[tuple[str, int]] = field(default_factory=deque)  # outcomes to be sent when there is room
+    blocked_until: float = 0.0  # its pipe was full: no outcomes before this, monotonic
     fresh: dict[str, list[Outcome]] = field(default_factory=dict)  # outcomes of this turn, by session
     rejected: dict[int, tuple[int, ErrorText]] = field(default_factory=dict)  # Submits by first: how many, and why
     doubtful: set[int] = field(default_factory=set)  # counters it waits for and nobody has submitted (yet)
@@ -149,6 +150,7 @@ class Registry:
         session.peer = peer
         session.known = KnownFunctions()
         session.under_way = 0
+        session.blocked_until = 0.0
         session.sizes.clear()
         session.backlog.clear()
         session.fresh.clear()

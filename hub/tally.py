@@ -251,7 +251,7 @@ class Tally:
     def _failed(self, task: Task, state: State, effect: TaskEnded, date: float) -> None:
         extras = effect.ran.extras
         error = extras.error if extras is not None else None
-        if error is None or len(self.fresh_failures) >= MOST_FAILURES:
+        if error is None:
             return
         row = FailureRow(
             task.id,
@@ -264,7 +264,8 @@ class Tally:
             state,
         )
         self.failures.append(row)
-        self.fresh_failures.append(row)
+        if len(self.fresh_failures) < MOST_FAILURES:
+            self.fresh_failures.append(row)
 
     def batch_over(self, first: int) -> None:
         """All tasks of a Submit have ended."""

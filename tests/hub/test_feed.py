@@ -1,0 +1,127 @@
+"""What observers are told: snapshots, numbered deltas, merged rows, output, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.hub.stage import Stage, balanced
+from tuiparallel.hub.feed import ROWS_A_SECOND
+from tuiparallel.link.doors import Sent
+from tuiparallel.wire.messages import Began, Chunk, Delta, Observe, Output, Snapshot
+from tuiparallel.wire.states import EngineState, State
+
+
+def test_a_snapshot_then_deltas_without_a_gap(stage: Stage) -> None:
+    client, engine = stage.client(), stage.engine()
+    client.submit(balanced("f", label="l"), 2)
+    stage.until(lambda: len(engine.queue) == 2)
+    watcher = stage.client("ob", observer=True)
+    snapshot = watcher.watch()
+    assert snapshot.boot == stage.book.boot and snapshot.durability == "process"
+    assert [row.name for row in snapshot.tasks] == ["f", "f"]
+    assert snapshot.counters.assigned == 2 and snapshot.engines[0].held == 2
+    assert snapshot.batches[0].total == 2 and snapshot.batches[0].label == "l"
+    for _ in range(5):
+        client.submit(balanced("g"))
+        stage.until(lambda: engine.queue)
+        engine.finish()
+        stage.advance(0.2)
+    stage.until(lambda: watcher.deltas() and watcher.deltas()[-1].counters.done == 7)
+    numbers = [delta.number for delta in watcher.deltas()]
+    assert numbers == list(range(snapshot.number + 1, snapshot.number + 1 + len(numbers)))
+    ended = [row for delta in watcher.deltas() for row in delta.tasks if row.state == State.DONE]
+    assert {row.id for row in ended} == {task for task in engine.starts}
+    assert all(row.received is not None and row.result_size for row in ended)
+
+
+def test_the_rate_is_limited(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(observer_rate=5.0)
+    client, engine = stage.client(), stage.engine(auto=True)
+    client.watch()
+    before = stage.clock.monotonic()
+    for counter in range(30):
+        client.submit(balanced())
+        client.outcome(counter)
+    passed = stage.clock.monotonic() - before
+    assert len(client.deltas()) <= passed * 5 + 2
+    assert engine.starts
+
+
+def test_above_the_rate_rows_are_merged_and_nothing_is_missing(stage: Stage) -> None:
+    client, engine = stage.client(), stage.engine()
+    client.watch()
+    count = ROWS_A_SECOND // 2
+    client.submit(balanced("many"), 1000)
+    stage.until(lambda: len(engine.queue) == 1000)
+    assert count == 1000
+    engine.finish()
+    client.outcome(999)
+    stage.advance(0.5)
+    merged = [row for delta in client.deltas() for row in delta.merged]
+    assert sum(row.count for row in merged) == 1000
+    assert {(row.name, row.state, row.engine) for row in merged} == {("many", State.DONE, engine.id)}
+    assert sum(row.busy for row in merged) == pytest.approx(1.0, rel=0.01)
+    assert client.deltas()[-1].counters.done == 1000
+    assert not [row for delta in client.deltas() for row in delta.tasks if row.state == State.DONE]
+
+
+def test_an_observer_that_does_not_read_is_told_what_it_missed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, engine = stage.client(), stage.engine(auto=True)
+    client.watch()
+    send, full = stage.doors.send, True
+
+    def maybe(role, peer, message):  # type: ignore[no-untyped-def]
+        if full and isinstance(message, (Delta, Snapshot)):
+            return Sent.AGAIN
+        return send(role, peer, message)
+
+    monkeypatch.setattr(stage.doors, "send", maybe)
+    for counter in range(4):
+        client.submit(balanced())
+        client.outcome(counter)
+        stage.advance(0.2)
+    seen = len(client.deltas())
+    full = False
+    client.submit(balanced())
+    stage.until(lambda: len(client.of(Snapshot)) == 2)
+    snapshot = client.of(Snapshot)[1]
+    assert snapshot.skipped >= 3 and snapshot.counters.done >= 4
+    client.submit(balanced())
+    stage.until(lambda: len(client.deltas()) > seen)
+    assert client.deltas()[seen].number == snapshot.number + 1
+    assert engine.starts
+
+
+def test_output_events_and_running_tasks(stage: Stage) -> None:
+    client, engine = stage.client(), stage.engine()
+    client.watch()
+    client.submit(balanced("slow"))
+    stage.until(lambda: engine.queue)
+    lease = engine.start()
+    engine.link.send(Began(lease.task, lease.lease, 123.0, 0))
+    engine.link.send(Output([Chunk(engine.id, lease.task, "stdout", "hello", 1.0, 0)]))
+    stage.until(lambda: any(delta.output for delta in client.deltas()))
+    stage.until(lambda: any(row.running for delta in client.deltas() for row in delta.tasks))
+    rows = [row for delta in client.deltas() for row in delta.engines]
+    assert rows[-1].task == lease.task and rows[-1].state == EngineState.BUSY and rows[-1].started == 123.0
+    stage.engine()
+    stage.until(lambda: any(event.kind == "joined" for delta in client.deltas() for event in delta.events))
+
+
+def test_without_observers_nothing_piles_up_and_failures_stay_fresh(stage: Stage) -> None:
+    client, engine = stage.client(), stage.engine()
+    for number in range(40):
+        client.submit(balanced(f"f{number}"), 20)
+    stage.until(lambda: len(engine.queue) == 800)
+    engine.finish(error="ValueError")
+    client.outcome(799)
+    stage.advance(3)
+    tally = stage.book.tally
+    assert not tally.dirty_submissions and not tally.fresh_failures and not tally.dirty_functions
+    assert not tally.submissions and len(tally.over) <= 200
+    snapshot = client.watch()
+    assert snapshot.failures[-1].task == engine.starts[-1], "the newest failures are the ones that are shown"
+    client.link.send(Observe(False))
+    stage.until(lambda: not stage.book.feed.observers)
