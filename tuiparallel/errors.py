@@ -281,7 +281,7 @@ class EngineError(RemoteError):
     """The engine of a task died, or went away, before its result was known.
 
     engine_id, host, pid: which one. exitcode, signal: how it ended (None when unknown). peak_rss: bytes.
-    stderr_tail: its last lines. attempts: the starts of the task. may_have_started: False when it surely never ran.
+    stderr_tail: its last lines. attempts: how many there were. may_have_started: False when it surely never ran.
     """
 
     def __init__(
@@ -302,7 +302,7 @@ class EngineError(RemoteError):
         self.signal: int | None = known.get("signal")
         self.peak_rss: int | None = known.get("peak_rss")
         self.stderr_tail: str = known.get("stderr_tail", "")
-        self.attempts: list[Any] = list(known.get("attempts", ()))
+        self.attempts: Any = known.get("attempts", 0)
         self.may_have_started: bool = known.get("may_have_started", True)
 
 
