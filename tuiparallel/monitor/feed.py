@@ -207,7 +207,7 @@ class Feed:
             case Snapshot():
                 self.store.apply(message, now)
                 self._synced, self._resync = True, False
-                self._pager.begin(message.at)
+                self._pager.begin()
             case Delta():
                 if self._synced and message.number == self.store.next_number():
                     self.store.apply(message, now)

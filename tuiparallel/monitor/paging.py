@@ -1,11 +1,14 @@
 """Which page of the hub's history to ask for next. No link here: the feed sends the questions.
 
-A page is asked for by Query("page", {"before": time, "limit": n, "offset": k}) and answered by a list of TaskRows:
-ended tasks the hub had received by that time, the newest first. `before` is the time of the snapshot, so that history
-ends where the snapshot began.
+A page is asked for by Query("page", {"before": cursor, "limit": n}) and answered by {"tasks": [TaskRow, ...],
+"before": cursor or None}: ended tasks, those that the hub had last first. The cursor is the hub's word for where the
+next page begins; None asks for the newest page, and as an answer means that there is nothing older.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -25,15 +28,14 @@ class Pager:
         self._store = store
         self._wanted = 0
         self._read = 0
-        self._before = 0.0
-        self._offset = 0
+        self._cursor: Any = None
         self._complete = False
         self._asked: tuple[int, float] | None = None  # request, when
         self._settling = False  # the fate of tasks from before a gap is being found out
 
-    def begin(self, at: float) -> None:
-        """A snapshot of this (hub) time has come: reading starts from the newest page."""
-        self._before, self._offset, self._complete, self._asked = at, 0, False, None
+    def begin(self) -> None:
+        """A snapshot has come: reading starts from the newest page."""
+        self._cursor, self._complete, self._asked = None, False, None
         self._read = 0
         self._wanted = AT_ONCE
         self._settling = True
@@ -53,7 +55,7 @@ class Pager:
         elif self._complete or not (self._read < self._wanted or self._unsettled()):
             return None
         self._asked = (request, now)
-        return Query(request, "page", {"before": self._before, "limit": PAGE, "offset": self._offset})
+        return Query(request, "page", {"before": self._cursor, "limit": PAGE})
 
     def _unsettled(self) -> bool:
         return self._settling and self._read < MOST_AFTER_GAP and self._store.doubtful()[0] > 0
@@ -63,13 +65,9 @@ class Pager:
         if self._asked is None or reply.request != self._asked[0]:
             return False
         self._asked = None
-        try:
-            rows = [] if reply.error is not None else msgspec.convert(reply.body, list[TaskRow])
-        except msgspec.ValidationError:
-            rows = []  # as with an error: what cannot be read is not asked for again before the next snapshot
+        rows, self._cursor = _page(reply)
         self._read += 1
-        self._offset += len(rows)
-        self._complete = len(rows) < PAGE
+        self._complete = self._cursor is None
         self._store.apply_page(rows, self._complete)
         if self._settling and self._past_gap(rows):
             self._settling = False
@@ -82,3 +80,13 @@ class Pager:
         if count == 0 or since is None or self._complete or self._read >= MOST_AFTER_GAP:
             return True
         return any(row.received is not None and row.received < since for row in rows)
+
+
+def _page(reply: Reply) -> tuple[list[TaskRow], Any]:
+    """Rows and cursor of a reply. After an error, or what is no page, nothing older is asked for until a snapshot."""
+    if reply.error is not None or not isinstance(reply.body, Mapping):
+        return [], None
+    try:
+        return msgspec.convert(reply.body.get("tasks"), list[TaskRow]), reply.body.get("before")
+    except msgspec.ValidationError:
+        return [], None
