@@ -20,6 +20,7 @@ from tuiparallel.wire.states import State
 
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
+    from tuiparallel.client.streaming import OutputStream
 
 _KEYS = frozenset(KEYS) | frozenset(ALIASES)
 
@@ -513,6 +514,12 @@ class AsyncResult:
             return self._wait(timeout)
         except HubUnreachable:
             return self.ready()
+
+    def stream_output(self) -> OutputStream:
+        """A context manager within which the tasks' output is printed as it comes; each line once."""
+        from tuiparallel.client.streaming import OutputStream
+
+        return OutputStream(self)
 
     def display_outputs(self, groupby: str = "type", result_only: bool = False) -> None:
         """Print the output of all tasks, under a line that names stream and engine.

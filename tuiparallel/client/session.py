@@ -35,16 +35,19 @@ from tuiparallel.wire.messages import (
     Accepted,
     ClientBye,
     ClientHello,
+    Delta,
     Done,
     ErrorText,
     Got,
     Message,
     Notice,
+    Observe,
     Outcome,
     Query,
     Refused,
     Rejected,
     Reply,
+    Snapshot,
     Submit,
     ToClient,
     Welcome,
@@ -69,10 +72,12 @@ class Session:
         self.engines: list[int] | None = None  # living ids, ascending; None until the hub has told
         self.notices: list[Notice] = []  # the last ones for people
         self.ended_because: str | None = None  # why there is no cluster any more
+        self._observe_again = False
         self.deaths = 0  # times that an engine went away
         self.number = -1  # of this session at the hub: the upper part of TaskIds
         self.closed = False
         self._watches: dict[_Watch, None] = {}
+        self._observers: dict[Callable[[Snapshot | Delta], None], None] = {}
         self._why_closed = "this client is closed: make a new Client"
         self._known = KnownFunctions()
         self.ledger = Ledger(self.hex)
@@ -260,10 +265,16 @@ class Session:
                         _tell(request.watchers)
                 case Notice():
                     self._notice(message)
+                case Snapshot() | Delta():
+                    for observer in list(self._observers):
+                        observer(message)
                 case Refused():
                     pass  # whoever waits finds the link's state
                 case _:
                     pass  # a Welcome was handled by the link; a Probe needs no answer
+        if self._observe_again and self.link.state is LinkState.LIVE:
+            self._observe_again = False
+            self.link.send(Observe())
         if got:
             ranges = [(session, *span) for session, tasks in got.items() for span in spans(sorted(tasks))]
             self.link.send(Got(ranges))
@@ -311,6 +322,7 @@ class Session:
         self.submitter.welcomed(message.next)
         if self.engines is not None:
             self._fetch_again()
+        self._observe_again = bool(self._observers)
 
     def _dressed(self, message: Message) -> Message:
         if isinstance(message, Submit) and message.code is not None:
@@ -333,6 +345,23 @@ class Session:
             if notice.text.startswith("engine "):
                 return f": {notice.text}"
         return ""
+
+    # Observing --------------------------------------------------------------------------------------------------
+
+    def observe(self, observer: Callable[[Snapshot | Delta], None]) -> Callable[[], None]:
+        """Tell observer what the hub tells consoles, in whichever thread receives; returns what ends that."""
+        self.check()
+        first = not self._observers
+        self._observers[observer] = None
+        if first:
+            self.link.send(Observe())
+
+        def end() -> None:
+            self._observers.pop(observer, None)
+            if not self._observers:
+                self.link.send(Observe(False))
+
+        return end
 
     # Tasks that the hub is asked for ------------------------------------------------------------------------------
 
