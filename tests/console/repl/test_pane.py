@@ -77,7 +77,7 @@ async def test_the_prompt_is_free_with_a_client_that_blocks_for_ever() -> None:
     async with app.run_test(size=SIZE) as pilot:
         clock = app.desk.clock
         for number in range(100):
-            app.repl.enter(f"cell_{number}()")
+            app.repl.entered(f"cell_{number}()")
         began = clock.monotonic()
         await type_in(pilot, "y")
         await pilot.press("enter")
@@ -543,3 +543,16 @@ async def test_leaving_is_quick_with_a_local_cell_running() -> None:
         assert pid is not None
         assert not Path(f"/proc/{pid}").exists()
         await asyncio.sleep(0)
+
+
+async def test_what_is_typed_ahead_finds_its_place() -> None:
+    """Keys that come faster than they are handled: a new cell after enter, a search, and back to the text."""
+    client = ScriptedClient()
+    app = ReplApp(client)
+    async with app.run_test(size=SIZE) as pilot:
+        keys = [*"one()", "enter", *"two()", "enter", *"th", "ctrl+g", "1", "enter", *"ree()", "enter"]
+        for key in keys:
+            character = key if len(key) == 1 else None
+            app.post_message(events.Key({"(": "left_parenthesis", ")": "right_parenthesis"}.get(key, key), character))
+        await until(pilot, lambda: len(client.sent) == 3)
+        assert client.sent == [("px", "one()", "all"), ("px", "two()", "all"), ("px", "three()", [1])]

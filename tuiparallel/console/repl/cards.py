@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 
 from textual import events
 from textual.message import Message
@@ -14,6 +14,7 @@ from tuiparallel.console.lineview import LineView
 from tuiparallel.console.paint import Cells
 from tuiparallel.console.repl.card import Card
 from tuiparallel.console.repl.cardlines import lines_of
+from tuiparallel.console.repl.editor import Prompt
 
 MAX_CARDS = 1000
 
@@ -50,9 +51,9 @@ class Cards(LineView):
             self.what = what
             self.card = card
 
-    def __init__(self, desk: Desk, gate: Callable[[str], bool] = lambda key: False) -> None:
+    def __init__(self, desk: Desk, prompt: Prompt) -> None:
         super().__init__(desk)
-        self.gate = gate  # takes a key away: a question is open
+        self.prompt = prompt
         self.cards: list[Card] = []
         self.following = True
         self.changes = 0
@@ -178,7 +179,9 @@ class Cards(LineView):
     # Keys -------------------------------------------------------------------------------------------------------
 
     def on_key(self, event: events.Key) -> None:
-        if self.gate(event.key):
+        if self.prompt.forward(self, event):
+            return
+        if self.prompt.answer(event.key):
             event.stop()
             event.prevent_default()
             return

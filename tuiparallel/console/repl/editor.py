@@ -1,15 +1,15 @@
 """The text people type: enter by the table of `enter`, colours by Pygments, a ghost out of the history.
 
-What a key means beyond the text (run, complete, modes, history) is posted to the pane; the text is the editor's.
+What a key means beyond the text (run, complete, modes, history) is the pane's affair; the text is the editor's.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from typing import Protocol
 
 from textual import events
-from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import TextArea
 
 from tuiparallel.console.repl import highlight
@@ -32,32 +32,33 @@ KEYS: dict[str, str] = {
 """Keys that are not about the text, and what they ask of the pane."""
 
 
+class Prompt(Protocol):
+    """Who is told, at once, so that what is typed ahead finds everything in its place."""
+
+    def answer(self, key: str) -> bool:
+        """Takes a key away: a question is open."""
+
+    def forward(self, widget: Widget, event: events.Key) -> bool:
+        """Gives a key to whoever has, or is about to have, the keyboard instead of this widget."""
+
+    def entered(self, text: str) -> None:
+        """The text is to be run."""
+
+    def faulty(self, fault: Fault) -> None:
+        """Enter was pressed on a syntax error: it stands marked in the text."""
+
+    def wanted(self, what: str) -> None:
+        """A key asks for something: one of KEYS, "complete", "signature", "older", "newer", "take", "close"."""
+
+    def changed(self) -> None:
+        """The text is another one."""
+
+
 class Editor(TextArea):
     """The prompt's text."""
 
-    class Asked(Message):
-        """A key asks for something: one of KEYS, "complete", "signature", "older", "newer", "take", "close"."""
-
-        def __init__(self, what: str) -> None:
-            super().__init__()
-            self.what = what
-
-    class Entered(Message):
-        """The text is to be run."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
-    class Faulty(Message):
-        """Enter was pressed on a syntax error: it stands marked in the text."""
-
-        def __init__(self, fault: Fault) -> None:
-            super().__init__()
-            self.fault = fault
-
-    def __init__(self, gate: Callable[[str], bool]) -> None:
-        self.gate = gate  # takes a key away from the text: a question is open
+    def __init__(self, prompt: Prompt) -> None:
+        self.prompt: Prompt | None = None  # nobody is told while the widget is being made
         self.fault: Fault | None = None
         self.fault_text: str | None = None
         self.choosing = False  # a list of choices is open: up, down, enter, tab and escape are its
@@ -71,6 +72,7 @@ class Editor(TextArea):
             highlight_cursor_line=False,
         )
         self.indent_width = INDENT
+        self.prompt = prompt
 
     # Colours ------------------------------------------------------------------------------------------------------
 
@@ -137,7 +139,10 @@ class Editor(TextArea):
     # Keys ---------------------------------------------------------------------------------------------------------
 
     async def _on_key(self, event: events.Key) -> None:
-        if self.gate(event.key) or self._handled(event.key):
+        assert self.prompt is not None
+        if self.prompt.forward(self, event):
+            return
+        if self.prompt.answer(event.key) or self._handled(event.key):
             event.stop()
             event.prevent_default()
             return
@@ -146,7 +151,7 @@ class Editor(TextArea):
     def _handled(self, key: str) -> bool:
         if self.choosing and key in ("up", "down", "escape", "enter", "tab", "shift+tab"):
             what = {"up": "choice.up", "down": "choice.down", "escape": "close", "shift+tab": "choice.up"}
-            self.post_message(self.Asked(what.get(key, "take")))
+            self._want(what.get(key, "take"))
             return True
         if key in KEYS:
             self._named(KEYS[key])
@@ -158,7 +163,7 @@ class Editor(TextArea):
                 self.new_line()
             case "tab":
                 if self._line_before().strip():
-                    self.post_message(self.Asked("complete"))
+                    self._want("complete")
                 else:
                     self.insert(" " * (INDENT - len(self._line_before()) % INDENT))
             case "shift+tab":
@@ -166,13 +171,13 @@ class Editor(TextArea):
                 if before and not before.strip():
                     self.replace_back((len(before) - 1) % INDENT + 1, "")
                 else:
-                    self.post_message(self.Asked("signature"))
+                    self._want("signature")
             case "backspace" if self.selection.is_empty and self._at_indent():
                 self.replace_back((len(self._line_before()) - 1) % INDENT + 1, "")
             case "up" if self.cursor_at_first_line:
-                self.post_message(self.Asked("older"))
+                self._want("older")
             case "down" if self.cursor_at_last_line:
-                self.post_message(self.Asked("newer"))
+                self._want("newer")
             case "right" | "end" | "ctrl+e" if self.take_ghost():
                 pass
             case _:
@@ -182,11 +187,24 @@ class Editor(TextArea):
     def _named(self, what: str) -> None:
         if what == "run":
             if self.text.strip():
-                self.post_message(self.Entered(self.text))
+                self._run(self.text)
         elif what == "interrupt" and not self.selection.is_empty:
             self.action_copy()
         else:
-            self.post_message(self.Asked(what))
+            self._want(what)
+
+    def _want(self, what: str) -> None:
+        if self.prompt is not None:
+            self.prompt.wanted(what)
+
+    def _run(self, text: str) -> None:
+        if self.prompt is not None:
+            self.prompt.entered(text)
+
+    def update_suggestion(self) -> None:
+        """Called by TextArea after every edit, undo and load."""
+        if self.prompt is not None:
+            self.prompt.changed()
 
     def _line_before(self) -> str:
         row, column = self.cursor_location
@@ -203,13 +221,13 @@ class Editor(TextArea):
             case Enter.NEW_LINE:
                 self.new_line()
             case Enter.RUN:
-                self.post_message(self.Entered(text))
+                self._run(text)
             case Enter.SHOW_ERROR:
-                assert fault is not None
+                assert fault is not None and self.prompt is not None
                 self.fault, self.fault_text = fault, text
                 self._build_highlight_map()
                 self.refresh()
-                self.post_message(self.Faulty(fault))
+                self.prompt.faulty(fault)
             case Enter.NOTHING:
                 pass
 

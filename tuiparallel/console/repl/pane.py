@@ -10,7 +10,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
-from textual.widgets import TextArea
+from textual.widget import Widget
 
 from tuiparallel.console.calls import Calls
 from tuiparallel.console.desk import Desk
@@ -24,6 +24,7 @@ from tuiparallel.console.repl.choices import Choices
 from tuiparallel.console.repl.commands import Commander
 from tuiparallel.console.repl.completing import Completing
 from tuiparallel.console.repl.editor import Editor
+from tuiparallel.console.repl.enter import Fault
 from tuiparallel.console.repl.history import History, Past, Walk
 from tuiparallel.console.repl.host import Host
 from tuiparallel.console.repl.line import Line
@@ -59,10 +60,10 @@ class ReplPane(Vertical):
         self.where = Where()
         self.blocking = False
         self.waiting_for: Card | None = None
-        self.cards = Cards(desk, self.answer)
+        self.cards = Cards(desk, self)
         self.choices = Choices(desk)
         self.label = Line(desk, "repl-label", fit=True)
-        self.editor = Editor(self.answer)
+        self.editor = Editor(self)
         self.hint = Line(desk, "repl-hint")
         self.asking = AskLine(self)
         self.completing = Completing(self)
@@ -72,6 +73,7 @@ class ReplPane(Vertical):
         self._walk: Walk | None = None
         self._walked = ""
         self._timer: Timer | None = None
+        self._keyboard: Widget | None = None  # is about to have the focus
         self._note: tuple[str, str] | None = None
         self.host: Host
         self.runs: Runs
@@ -137,7 +139,24 @@ class ReplPane(Vertical):
 
     def take_focus(self) -> None:
         """Gives the prompt the keyboard."""
-        (self.asking if self.asking.display else self.editor).focus(scroll_visible=False)
+        self.give_keyboard(self.asking if self.asking.display else self.editor)
+
+    def give_keyboard(self, widget: Widget) -> None:
+        """This widget has the keyboard from now on; keys already under way to another go to it."""
+        self._keyboard = widget
+        widget.focus(scroll_visible=False)
+
+    def forward(self, widget: Widget, event: events.Key) -> bool:
+        """Gives a key that reached `widget` to whoever should have it; False when that is the widget itself."""
+        if self._keyboard is not None and self._keyboard.has_focus:
+            self._keyboard = None
+        target = self._keyboard or self.screen.focused
+        if target is None or target is widget:
+            return False
+        event.stop()
+        event.prevent_default()
+        target.post_message(events.Key(event.key, event.character))
+        return True
 
     def interrupt(self) -> bool:
         """ctrl+c: copies a selection, else stops the focused or newest open cell, else clears the text."""
@@ -170,13 +189,8 @@ class ReplPane(Vertical):
 
     # Running ------------------------------------------------------------------------------------------------------
 
-    @on(Editor.Entered)
-    def _entered(self, event: Editor.Entered) -> None:
-        event.stop()
-        self.enter(event.text)
-
-    def enter(self, text: str) -> None:
-        """Runs a cell as if it had been typed."""
+    def entered(self, text: str) -> None:
+        """Runs a cell."""
         self.choices.hide()
         if self.host.readonly:
             self.note("this console is read-only: nothing is sent; start tuipar without --readonly", "warn")
@@ -296,9 +310,10 @@ class ReplPane(Vertical):
         if self.is_mounted:
             self.call_after_refresh(self.draw_prompt)
 
-    @on(TextArea.Changed)
-    def _changed(self, event: TextArea.Changed) -> None:
-        event.stop()
+    def changed(self) -> None:
+        """The prompt's text is another one."""
+        if not self.is_mounted:
+            return
         text = self.editor.text
         self.editor.clear_fault()
         if self._note is not None and self.editor.fault_text is None and text:
@@ -309,10 +324,8 @@ class ReplPane(Vertical):
         self.completing.typed()
         self.draw_prompt()
 
-    @on(Editor.Faulty)
-    def _faulty(self, event: Editor.Faulty) -> None:
-        event.stop()
-        fault = event.fault
+    def faulty(self, fault: Fault) -> None:
+        """Says what is wrong with the text."""
         self.note(
             f"{fault.message} (line {fault.row + 1}, column {fault.column + 1}); ⏎ again sends it all the same",
             "failure",
@@ -320,10 +333,9 @@ class ReplPane(Vertical):
 
     # Keys ---------------------------------------------------------------------------------------------------------
 
-    @on(Editor.Asked)
-    def _wanted(self, event: Editor.Asked) -> None:
-        event.stop()
-        match event.what:
+    def wanted(self, what: str) -> None:
+        """Does what a key of the prompt asks for."""
+        match what:
             case "mode":
                 self.go_to(self.where.in_mode(self.where.mode.next))
             case "targets":
@@ -333,16 +345,16 @@ class ReplPane(Vertical):
             case "edit":
                 self.edit_outside(self.editor.text)
             case "older" | "newer":
-                self._recall(event.what)
+                self._recall(what)
             case "cards.up" | "cards.down":
-                if event.what == "cards.up" and self.cards.cards:
-                    self.cards.focus(scroll_visible=False)
+                if what == "cards.up" and self.cards.cards:
+                    self.give_keyboard(self.cards)
                     self.cards.to_newest()
             case "leave":
                 self.leave()
             case "interrupt":
                 self.interrupt()
-            case what:
+            case _:
                 self.completing.asked(what)
 
     def _recall(self, what: str) -> None:
@@ -373,7 +385,7 @@ class ReplPane(Vertical):
                 self.editor.put(card.source)
                 self.take_focus()
             case "again" if card is not None and card.plan is not None:
-                self.enter(card.source)
+                self.entered(card.source)
             case "traceback" if card is not None:
                 card.unfolded = True
                 card.changed()

@@ -26,6 +26,7 @@ class AskLine(Input):
         self.display = False
         self._found: list[Past] = []
         self._targets: Targets | None = None
+        self._read = ""  # the text that what is shown is about
 
     def ask_targets(self) -> None:
         """Picks the engines cells go to."""
@@ -44,7 +45,7 @@ class AskLine(Input):
         self.styles.background = "transparent"
         self.value = text
         self.cursor_position = len(text)
-        self.focus(scroll_visible=False)
+        self.pane.give_keyboard(self)
         self._meant()
 
     def _close(self) -> None:
@@ -56,12 +57,13 @@ class AskLine(Input):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if self.display:
+        if self.display and self.value != self._read:
             self._meant()
 
     def _meant(self) -> None:
         if not self.display:
             return
+        self._read = self.value
         if self.label == "history":
             self._found = self.pane.history.containing(self.value, 50)
             shown = [clean_line(figures.clip(past.source.strip(), 300)) for past in self._found]
@@ -81,6 +83,8 @@ class AskLine(Input):
         self.pane.note(f"{figures.plural(len(ids), 'engine')}: {names}   (ids, 0-3, marked, host:n001, all)")
 
     async def _on_key(self, event: events.Key) -> None:
+        if self.pane.forward(self, event):
+            return
         if self.pane.answer(event.key):
             event.stop()
             event.prevent_default()
@@ -89,12 +93,15 @@ class AskLine(Input):
             case "escape" | "ctrl+c" | "ctrl+g":
                 self._close()
             case "enter" | "tab" if self.label == "history":
+                if self.value != self._read:
+                    self._meant()
                 chosen = self.pane.choices.chosen
                 taken = self._found[chosen].source if chosen is not None and self._found else None
                 self._close()
                 if taken is not None:
                     self.pane.editor.put(taken)
             case "enter":
+                self._meant()  # what was typed just before may not have been read yet
                 if self._targets is not None:
                     targets = self._targets
                     self._close()
