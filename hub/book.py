@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import sqlite3
 from dataclasses import dataclass, field
@@ -12,12 +13,12 @@ from tuiparallel.hub.acks import CLIENT_PATIENCE, ENGINE_PATIENCE, Acks
 from tuiparallel.hub.events import Effect, Event
 from tuiparallel.hub.feed import Feed
 from tuiparallel.hub.history import History
+from tuiparallel.hub.holdings import Holdings
 from tuiparallel.hub.journal import Journal, replay
 from tuiparallel.hub.registry import Engine, Registry, Session
 from tuiparallel.hub.scheduler import Scheduler
 from tuiparallel.hub.tally import Tally
 from tuiparallel.link.doors import Peer, Role
-from tuiparallel.wire.blobs import BlobStore
 from tuiparallel.wire.config import ClusterConfig
 from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of, spans, task_id
 from tuiparallel.wire.messages import EventRow, LimitRow, Message, Notice
@@ -64,14 +65,15 @@ class Book:
         self.accepted = Acks(CLIENT_PATIENCE)  # Submits, by session
         self.kept = Acks(ENGINE_PATIENCE)  # Results and Returned, by engine
         self.out = Outgoing()
-        self.blobs = BlobStore(Path(config.blobs), None)
+        self.holdings = Holdings(Path(config.blobs), history.blobs(), config.blob_bytes)
         self.next_bundle = history.next_bundle()
         self.stored_functions: set[bytes] = set()  # hashes that are in the history; emptied when it forgets some
         self.effects: list[Effect] = []  # of this turn, not yet carried out
         self.after_commit: list[tuple[Session, Message]] = []  # questions that need this turn's rows
         self.open_bytes = 0  # bodies of open tasks
         self.rows, self.bytes = history.size()
-        self.blob_bytes = 0
+        self._room = 0  # bytes free on the history's disk, lately
+        self._room_at = -1.0
         self.storage_error = ""  # why the last commit failed; empty when it did not
         self.stopping = False
         self.stop_reason = ""
@@ -98,6 +100,13 @@ class Book:
     def tell(self, event: Event) -> None:
         """Hand an event to the rules; what follows is carried out in this turn."""
         self.effects += self.scheduler.handle(event, self.now, self.date)
+
+    def room(self) -> int:
+        """Bytes free on the history's disk, not older than a second."""
+        if self.now - self._room_at > 1.0 or self._room_at < 0:
+            found = os.statvfs(self.config.directory)
+            self._room, self._room_at = found.f_bavail * found.f_frsize, self.now
+        return self._room
 
     # Names of tasks ------------------------------------------------------------------------------------------------
 
@@ -147,6 +156,6 @@ class Book:
             LimitRow("history: bytes", self.bytes, config.history_bytes),
             LimitRow("open tasks: bytes", self.open_bytes, config.open_bytes),
         ]
-        if config.blob_bytes:
-            rows.append(LimitRow("blobs: bytes", self.blob_bytes, config.blob_bytes))
+        if self.holdings.limit:
+            rows.append(LimitRow("blobs: bytes", self.holdings.bytes, self.holdings.limit))
         return rows

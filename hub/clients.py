@@ -217,6 +217,8 @@ class ClientDesk:
         if code is not None and submit.function not in book.stored_functions:
             book.stored_functions.add(submit.function)
             book.journal.functions[submit.function] = code
+        if batch.blobs:
+            book.holdings.add((name, size) for _, name, size in batch.blobs)
         book.tally.submitted(batch)
         book.tell(self._event(batch))
         book.accepted.add(session.number, submit.first, book.now, submit.count == 1)
@@ -265,6 +267,9 @@ class ClientDesk:
             return ErrorText("ValueError", "a direct submission needs one target for each task", "")
         if book.storage_error:
             return ErrorText("StorageFull", f"the hub cannot store tasks now: {book.storage_error}", "")
+        if book.config.free_disk and book.room() < book.config.free_disk:
+            text = f"only {book.room():,} bytes are free for {book.config.directory}, and free_disk is "
+            return ErrorText("StorageFull", f"{text}{book.config.free_disk:,}: make room there", "")
         if book.open_bytes > book.config.open_bytes:
             text = f"open tasks hold {book.open_bytes:,} bytes, the limit is open_bytes={book.config.open_bytes:,}"
             return ErrorText("StorageFull", text, "")

@@ -5,19 +5,40 @@ Work is done in small steps, so that no turn becomes long.
 
 from __future__ import annotations
 
+import logging
+import os
+import sqlite3
+from pathlib import Path
+
 from tuiparallel.hub.book import Book
+from tuiparallel.hub.history import History
+from tuiparallel.hub.registry import Session
+from tuiparallel.wire.ids import SessionId
+
+log = logging.getLogger("tuiparallel.hub")
 
 INTERVAL = 2.0  # seconds between looks
 STEP = 64  # submissions forgotten at a time
+STEP_TASKS = 4000  # tasks forgotten at a time
+STEP_PAUSE = 0.02  # seconds between steps while a bound is passed
+SLOW_INTERVAL = 60.0  # seconds between looks at what grows slowly
+SWEEP_INTERVAL = 600.0  # seconds between looks for functions that no submission names
+SESSION_KEPT = 86400.0  # seconds a client that has left, and of which nothing is on record, is remembered
+MOST_DEAD = 1000  # engines that are gone and still shown
 
 
 class Keeping:
-    """Bounds of rows, bytes, age and blobs."""
+    """Bounds of rows, bytes, age and blobs; and of clients and engines that are gone."""
 
     def __init__(self, book: Book) -> None:
         self.book = book
         self._next = book.now + INTERVAL
+        self._slow_next = book.now + SLOW_INTERVAL
+        self._sweep_next = book.now + SWEEP_INTERVAL
         self._leases_pruned = 0
+        self._alive = Path(book.config.directory) / "alive"
+        self._touch()
+        book.holdings.sweep()
 
     def next_deadline(self) -> float:
         return self._next
@@ -25,52 +46,124 @@ class Keeping:
     def upkeep(self) -> None:
         """Forget a step's worth if a bound is passed."""
         book = self.book
+        if book.holdings.doomed and not book.journal.others:
+            self._unlink()
         if book.now < self._next:
             return
         self._next = book.now + INTERVAL
-        if not book.journal and not book.storage_error:
-            book.rows, book.bytes = book.history.size()
-            book.history.vacuum()
-        self._prune_leases()
-        if self._over():
-            self._forget()
-            self._next = book.now + 0.02 if self._over() else self._next
-
-    def _over(self) -> bool:
-        book, config = self.book, self.book.config
-        return (
-            book.rows > config.history_rows
-            or book.bytes > config.history_bytes
-            or (config.blob_bytes > 0 and book.blob_bytes > config.blob_bytes)
-        )
-
-    def _forget(self) -> None:
-        book = self.book
-        oldest = book.history.oldest_ended(STEP)
-        if not oldest:
+        self._touch()
+        if not book.feed.observers:
+            book.feed.forget_changes()
+        if book.storage_error:
             return
-        # The names must leave the directory after the commit, and a crash in between leaves files that the next start
-        # sweeps; so unlinking may come first only for what nobody can ask for any more.
-        names: list[str] = []
+        if not book.journal:
+            self._measure()
+        self._prune_leases()
+        if self._forget():
+            self._next = book.now + STEP_PAUSE
+        if book.now >= self._slow_next:
+            self._slow_next = book.now + SLOW_INTERVAL
+            self._forget_the_gone()
+            book.holdings.sweep()
 
-        def forget(history: object) -> None:
-            for first, count in oldest:
-                names.extend(book.history.forget_batch(first, count))
-            book.history.sweep()
-            if names:
-                book.blobs.unlink(names)
+    def _touch(self) -> None:
+        """Say on disk that the hub lives, so that the next one knows how long it was away."""
+        try:
+            os.close(os.open(self._alive, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            os.utime(self._alive, (self.book.date, self.book.date))
+        except OSError as error:
+            log.warning("%s cannot be touched: %s", self._alive, error)
+
+    def _measure(self) -> None:
+        try:
+            self.book.bytes = self.book.history.bytes()
+            self.book.history.vacuum()
+        except sqlite3.Error as error:
+            log.error("the history cannot be made smaller: %s", error)
+
+    def _unlink(self) -> None:
+        """Files of blobs whose last task is forgotten, now that this is on record."""
+        holdings = self.book.holdings
+        doomed, holdings.doomed = holdings.doomed, set()
+        holdings.unlink(self.book.history.unused(doomed))
+
+    # Forgetting ended tasks ----------------------------------------------------------------------------------------
+
+    def _forget(self) -> bool:
+        """Forget the oldest if a bound is passed; returns whether there may be more to forget."""
+        book, config = self.book, self.book.config
+        full = book.rows > config.history_rows or book.bytes > config.history_bytes
+        blobs = book.holdings.over()
+        oldest_kept = book.date - config.history_age
+        spared = self._awaited()
+        chosen = book.history.oldest_ended(STEP, spared, with_blobs=blobs and not full)
+        if not (full or blobs):
+            chosen = [row for row in chosen if row[2] < oldest_kept]
+        step: list[tuple[int, int]] = []
+        tasks = 0
+        excess = book.rows - config.history_rows if not blobs and book.bytes <= config.history_bytes else None
+        for first, count, received in chosen:
+            if step and (tasks >= STEP_TASKS or (excess is not None and tasks >= excess and received >= oldest_kept)):
+                break
+            step.append((first, count))
+            tasks += count
+        if not step:
+            return False
+
+        def forget(history: History) -> None:
+            for first, count in step:
+                names, number = history.forget_batch(first, count)
+                book.holdings.doomed.update(names)
+                book.rows = max(0, book.rows - number)
+            if book.now >= self._sweep_next:
+                self._sweep_next = book.now + SWEEP_INTERVAL
+                history.sweep()
+                book.stored_functions.clear()
 
         book.journal.others.append(forget)
-        book.rows -= sum(count for _, count in oldest)
+        return True
+
+    def _awaited(self) -> set[SessionId]:
+        """Sessions with outcomes that a connected client is still to be sent, or has not confirmed."""
+        registry = self.book.registry
+        hexes: set[str] = set()
+        for session in registry.session_of_peer.values():
+            hexes.update(hex for hex, _ in session.backlog)
+            hexes.update(hex for hex, _ in session.sizes)
+        return {registry.session_of_hex[hex].number for hex in hexes if hex in registry.session_of_hex}
+
+    # What grows slowly ---------------------------------------------------------------------------------------------
+
+    def _forget_the_gone(self) -> None:
+        """Clients and engines that have gone long ago."""
+        book = self.book
+        registry = book.registry
+        gone = [session for session in registry.sessions.values() if self._forgettable(session)]
+        for session in gone[:100]:
+            registry.forget_session(session)
+            book.tally.session_gone(session.number)
+            book.journal.others.append(lambda history, id=session.number: history.forget_session(id))  # type: ignore[misc]
+        dead = [engine for engine in registry.engines.values() if not engine.alive]
+        for engine in dead[: max(0, len(dead) - MOST_DEAD)]:
+            registry.forget_engine(engine)
+        if dead:
+            before = book.date - book.config.history_age
+            book.journal.others.append(lambda history: history.forget_engines(before))
+
+    def _forgettable(self, session: Session) -> bool:
+        return (
+            session.peer is None
+            and not session.open
+            and self.book.now - session.away_at > SESSION_KEPT
+            and not self.book.history.has_batches(session.number)
+        )
 
     def _prune_leases(self) -> None:
         """Leases below the lowest one that an open task has say nothing any more."""
         scheduler = self.book.scheduler
         lowest = scheduler.next_lease - 1
         for seat in scheduler.seats.values():
-            for task in seat.held.values():
-                lowest = min(lowest, task.lease)
-                break
+            lowest = min(lowest, min((task.lease for task in seat.held.values()), default=lowest))
         if lowest > self._leases_pruned:
             self._leases_pruned = lowest
             self.book.journal.others.append(lambda history: history.drop_leases(lowest))

@@ -8,6 +8,7 @@ from typing import Any
 
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.delivery import Delivery
+from tuiparallel.hub.history import History
 from tuiparallel.hub.registry import Session
 from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of
 from tuiparallel.wire.messages import Chunk, ErrorText, Query, Ran, Reply, TaskRow, Work
@@ -201,19 +202,20 @@ class QueryDesk:
         cursor = arguments.get("before")
         bundle, left = (1 << 62, -1) if cursor is None else (int(cursor[0]), int(cursor[1]))
         rows: list[TaskRow] = []
-        for (id,) in history.query("SELECT id FROM bundles WHERE id <= ? ORDER BY id DESC LIMIT ?", (bundle, limit)):
-            found = history.bundle(id)
-            if id == bundle and left >= 0:
-                found = found[:left]
-            take = found[-(limit - len(rows)) :]
-            rows += self._page_rows(take[::-1], id)
-            if len(take) < len(found):
-                return {"tasks": rows, "before": [id, len(found) - len(take)]}
+        while True:
+            found = history.query("SELECT max(id) FROM bundles WHERE id <= ?", (bundle,))[0][0]
+            if found is None:
+                return {"tasks": rows, "before": None}
+            rest = history.bundle(found)
+            if found == bundle and left >= 0:
+                rest = rest[:left]
+            while rest and len(rows) < limit:
+                take = rest[len(rows) - limit :]
+                rest = rest[: len(rest) - len(take)]
+                rows += self._page_rows(take[::-1], found)
             if len(rows) >= limit:
-                return {"tasks": rows, "before": [id - 1, -1]}
-            bundle, left = id - 1, -1
-        older = history.query("SELECT 1 FROM bundles WHERE id <= ? LIMIT 1", (bundle,))
-        return {"tasks": rows, "before": [bundle, -1] if older else None}
+                return {"tasks": rows, "before": [found, len(rest)]}
+            bundle, left = found - 1, -1
 
     def _page_rows(self, results: list[Ran], bundle: int) -> list[TaskRow]:
         """Rows of those results that are still on record as their tasks' outcomes."""
@@ -327,11 +329,10 @@ class QueryDesk:
                 raise QuestionError("KeyError", f"no such task: {unknown[0][0]}-{unknown[0][1]}")
             ids = sorted({*ended, *(row[0] for row in chosen)})
 
-        def forget(_: object) -> None:
-            names = history.forget_tasks(ids)
-            if names:
-                book.blobs.unlink(names)
+        def forget(history: History) -> None:
+            names, number = history.forget_tasks(ids)
+            book.holdings.doomed.update(names)
+            book.rows = max(0, book.rows - number)
 
         book.journal.others.append(forget)
-        book.rows = max(0, book.rows - len(ids))
         return {"purged": len(ids)}

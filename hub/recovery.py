@@ -6,6 +6,8 @@ Hello, which tells what it still runs, has queued, or holds the result of.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.dependencies import Fact
 from tuiparallel.hub.events import Death, EngineLost, TasksSubmitted
@@ -22,13 +24,14 @@ def recover(book: Book) -> None:
     history = book.history
     same_run = history.fact("cluster") == book.config.cluster
     boots = int(history.fact("boots") or 0) + 1 if same_run else 1
-    last = float(history.fact("alive") or book.date)
+    last = _last_sign(Path(book.config.directory) / "alive", book.date)
     book.boots = boots
     book.away = max(0.0, book.date - last) if same_run and boots > 1 else 0.0
     book.scheduler.next_lease = max(1, history.next_lease())
     for record in history.sessions():
         number = SessionId(record.id)
         session = Session(number, record.hex, record.host, record.pid, record.who, record.since, record.next)
+        session.away_at = book.now
         book.registry.add_session(session)
     book.registry.next_engine = history.next_engine_id()
     book.registry.expected = book.config.n
@@ -42,10 +45,17 @@ def recover(book: Book) -> None:
         book.event("hub", f"the hub is back, away {book.away:.1f} s, {book.taken_over} tasks taken over")
 
 
+def _last_sign(path: Path, now: float) -> float:
+    """When the hub before said last that it lives."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return now
+
+
 def _note_boot(history: History, book: Book) -> None:
     history.put_fact("cluster", book.config.cluster)
     history.put_fact("boots", str(book.boots))
-    history.put_fact("alive", repr(book.date))
 
 
 def _restore_engines(book: Book, same_run: bool) -> None:

@@ -165,6 +165,18 @@ class Registry:
         session.backlog.clear()
         session.fresh.clear()
 
+    def forget_session(self, session: Session) -> None:
+        """A session that left long ago, and of which nothing is on record."""
+        self.disconnect_session(session)
+        del self.sessions[session.number]
+        del self.session_of_hex[session.hex]
+
+    def forget_engine(self, engine: Engine) -> None:
+        """An engine that is dead, and no longer shown."""
+        del self.engines[engine.id]
+        if self.engine_of_uuid.get(engine.uuid) is engine:
+            del self.engine_of_uuid[engine.uuid]
+
     def supervisor_for(self, engine: Engine) -> Supervisor | None:
         """The supervisor that watches an engine's process, if one does."""
         for supervisor in self.supervisors.values():

@@ -2,12 +2,13 @@
 
 A task has a row once it has ended; an open task is a number of its batch without a row. What may have started is known
 from the leases: one row per Run message (the lease is its id), with the tasks it gave to an engine, or, engine -1, the
-tasks that were given back. So a task costs one insert in its life, and a lease one row however many tasks it names.
+tasks that were given back. A bundle goes when no task names it any more: `uses` counts them, apart from the bodies, so that counting
+rewrites no body. So a task costs one insert in its life, and a lease one row however many tasks it names.
 """
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -24,10 +25,13 @@ CREATE TABLE batches(
 CREATE TABLE tasks(
     id INTEGER PRIMARY KEY, batch INTEGER, state INTEGER NOT NULL, engine INTEGER, attempt INTEGER, started REAL,
     completed REAL, received REAL, bundle INTEGER);
+CREATE INDEX ended_batches ON batches(received) WHERE ended = 1;
+CREATE TABLE uses(bundle INTEGER PRIMARY KEY, left INTEGER NOT NULL);
 CREATE TABLE bundles(id INTEGER PRIMARY KEY, body BLOB, crc INTEGER, at REAL);
 CREATE TABLE leases(id INTEGER PRIMARY KEY, engine INTEGER NOT NULL, tasks BLOB NOT NULL);
 CREATE TABLE attempts(
     task INTEGER, attempt INTEGER, engine INTEGER, began REAL, ended REAL, outcome TEXT, PRIMARY KEY(task, attempt)
 ) WITHOUT ROWID;
 CREATE TABLE blobs(name TEXT, owner INTEGER, size INTEGER, PRIMARY KEY(name, owner)) WITHOUT ROWID;
+CREATE INDEX blobs_of ON blobs(owner);
 """

@@ -381,18 +381,24 @@ class Stage:
 
     def open(self) -> None:
         """Start a hub on this directory."""
-        self.history = History(self.folder / "history.db", self.config.durability)
-        self.book = Book(self.config, self.history, self.clock.monotonic(), self.clock.time())
+        history = History(self.folder / "history.db", self.config.durability)
+        self.book = Book(self.config, history, self.clock.monotonic(), self.clock.time())
+        self._history = history
         addresses = {Role.CLIENT: f"ipc://{self.folder}/c.ipc", Role.ENGINE: f"ipc://{self.folder}/e.ipc"}
         self.doors = Doors(addresses)
         recover(self.book)
         self.loop = Loop(self.book, self.doors, self.clock)
         self.up = True
 
+    @property
+    def history(self) -> History:
+        """For reading."""
+        return self.book.history
+
     def kill(self) -> None:
         """The hub is gone: what is not on record is forgotten."""
         self.doors.close()
-        self.history.close()
+        self._history.close()
         self.up = False
 
     def restart(self, seconds: float = 0.5) -> None:

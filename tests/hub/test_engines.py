@@ -139,7 +139,7 @@ def test_p5_an_engine_given_up_comes_back_under_its_id_and_its_late_results_are_
     stage.loop.engines.lose(record, Death("silent"))
     assert client.state(0) is State.LOST
     engine.link.greet_again()
-    stage.until(lambda: record.alive)
+    stage.until(lambda: record.alive and len(engine.of(EngineWelcome)) == 2)
     welcome = engine.of(EngineWelcome)[-1]
     assert welcome.engine == engine.id and len(welcome.drop) == 2
     assert engine.queue == []

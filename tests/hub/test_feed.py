@@ -23,6 +23,7 @@ def test_a_snapshot_then_deltas_without_a_gap(stage: Stage) -> None:
     assert [row.name for row in snapshot.tasks] == ["f", "f"]
     assert snapshot.counters.assigned == 2 and snapshot.engines[0].held == 2
     assert snapshot.batches[0].total == 2 and snapshot.batches[0].label == "l"
+    engine.finish()
     for _ in range(5):
         client.submit(balanced("g"))
         stage.until(lambda: engine.queue)

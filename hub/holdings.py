@@ -1,0 +1,87 @@
+"""The large buffers that tasks on record name: how many bytes there are, which may go, and what a dead writer left.
+
+Names are files of wire.blobs; the writer's process id stands before the first dash.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tuiparallel.wire.blobs import NAME, UNFINISHED, BlobStore
+
+
+class Holdings:
+    """All blobs that tasks name, and those whose last task was forgotten in a transaction that may not be over.
+
+    limit: bytes; 0 for half of what is free in the folder's file system now.
+    """
+
+    def __init__(self, folder: Path, known: dict[str, int], limit: int) -> None:
+        self.store = BlobStore(folder, None)
+        self.known = known
+        self.bytes = sum(known.values())
+        self.limit = limit or _free(folder) // 2
+        self.doomed: set[str] = set()
+
+    def add(self, blobs: Iterable[tuple[str, int]]) -> None:
+        """Tasks name these."""
+        for name, size in blobs:
+            if name not in self.known:
+                self.known[name] = size
+                self.bytes += size
+
+    def over(self) -> bool:
+        return self.bytes > self.limit > 0
+
+    def unlink(self, names: Iterable[str]) -> None:
+        """Nobody names these any more."""
+        names = [name for name in names if NAME.fullmatch(name)]
+        self.store.unlink(names)
+        for name in names:
+            self.bytes -= self.known.pop(name, 0)
+
+    def sweep(self) -> int:
+        """Remove what dead writers have left and no task names; returns how many. Living ones may yet name theirs."""
+        try:
+            entries = os.listdir(self.store.folder)
+        except FileNotFoundError:
+            return 0
+        writers: dict[str, bool] = {}
+        left: list[str] = []
+        for entry in entries:
+            name = entry.removesuffix(UNFINISHED)
+            if not NAME.fullmatch(name) or name in self.known:
+                continue
+            writer = name.partition("-")[0]
+            if writer not in writers:
+                writers[writer] = _alive(int(writer, 16))
+            if not writers[writer]:
+                left.append(entry)
+        for entry in left:
+            try:
+                os.unlink(self.store.folder / entry)
+            except FileNotFoundError:
+                pass
+        return len(left)
+
+
+def _alive(pid: int) -> bool:
+    if not 0 < pid < 1 << 31:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _free(folder: Path) -> int:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize
