@@ -5,7 +5,7 @@ from __future__ import annotations
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.events import TaskEnded
 from tuiparallel.hub.registry import Session
-from tuiparallel.wire.ids import TaskId, counter_of, session_of, task_id, unspan
+from tuiparallel.wire.ids import SessionId, TaskId, counter_of, session_of, task_id, unspan
 from tuiparallel.wire.messages import COUNTED, Attempt, Done, ErrorText, Extras, Got, Outcome, Ran
 from tuiparallel.wire.states import State
 
@@ -67,25 +67,34 @@ class Delivery:
         """After the commit: queue Done messages for all who have room."""
         effects, self._ended = self._ended, []
         sessions = self.book.registry.sessions
+        owner: Session | None = None
+        number = -1
         for effect in effects:
             task = effect.task
-            owner = sessions[task.batch.session]
-            receivers = [owner]
-            if self.subscribers and (others := self.subscribers.pop(task.id, None)):
-                receivers += [sessions[number] for number in others if number in sessions and number != owner.number]
-            outcome: Outcome | None = None
-            for session in receivers:
-                if session.peer is None or session.observer:
-                    continue
-                self.busy.add(session.number)
-                if session.backlog or session.under_way > UNDER_WAY:
-                    session.backlog.append((owner.hex, counter_of(task.id)))
-                    continue
-                if outcome is None:
-                    outcome = self._outcome(task.id, effect.state, task.engine, task.attempt, effect.ran)
-                self._put(session, owner.hex, outcome)
+            if task.batch.session != number or owner is None:
+                number = task.batch.session
+                owner = sessions[SessionId(number)]
+                if owner.peer is not None and not owner.observer:
+                    self.busy.add(number)
+            if self.subscribers:
+                self._tell_subscribers(effect, owner)
+            if owner.peer is None or owner.observer:
+                continue
+            if owner.backlog or owner.under_way > UNDER_WAY:
+                owner.backlog.append((owner.hex, counter_of(task.id)))
+            else:
+                self._put(
+                    owner, owner.hex, self._outcome(task.id, effect.state, task.engine, task.attempt, effect.ran)
+                )
         for number in list(self.busy):
-            self._pump(sessions[number])
+            self._pump(sessions[SessionId(number)])
+
+    def _tell_subscribers(self, effect: TaskEnded, owner: Session) -> None:
+        """Those who asked for somebody else's task read it from the history, where it is now."""
+        for number in self.subscribers.pop(effect.task.id, ()):
+            session = self.book.registry.sessions.get(SessionId(number))
+            if session is not None and session is not owner and session.peer is not None:
+                self.want(session, owner.hex, counter_of(effect.task.id))
 
     def _outcome(self, task: int, state: State, engine: int | None, attempt: int, ran: Ran) -> Outcome:
         attempts: list[Attempt] = []

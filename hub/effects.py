@@ -22,7 +22,7 @@ from tuiparallel.hub.events import (
 )
 from tuiparallel.hub.requests import Requests
 from tuiparallel.hub.task import Batch, Task
-from tuiparallel.wire.ids import spans
+from tuiparallel.wire.ids import session_of, spans
 from tuiparallel.wire.messages import Interrupt, Lease, Ran, Revoke, Run, RunBatch
 from tuiparallel.wire.states import State
 
@@ -83,40 +83,39 @@ class Executor:
         book.next_bundle += 1
         book.journal.bundles.append((bundle_id, bundle, date))
         rows = book.journal.tasks
-        sessions = book.registry.sessions
+        counts: dict[tuple[int, int | None, bool], int] = {}  # batch, engine, done
+        over: list[Batch] = []
         for effect in ended:
-            task, ran = effect.task, effect.ran
+            task, ran, state = effect.task, effect.ran, effect.state
             batch = task.batch
             engine = task.engine if task.engine is not None else batch.target(task.id)
-            rows.append(
-                (
-                    task.id,
-                    batch.first,
-                    effect.state,
-                    engine,
-                    task.attempt,
-                    ran.started or None,
-                    ran.completed,
-                    date,
-                    bundle_id,
-                )
-            )
-            session = sessions[batch.session]
-            session.open -= 1
+            started = ran.started or None
+            rows.append((task.id, batch.first, state, engine, task.attempt, started, ran.completed, date, bundle_id))
+            key = (batch.first, engine, state is State.DONE)
+            counts[key] = counts.get(key, 0) + 1
             if not batch.open and not batch.over:
                 batch.over = True
-                self._batch_over(batch)
-            record = book.registry.engines.get(engine) if engine is not None else None
-            if record is not None:
-                if effect.state is State.DONE:
-                    record.done += 1
-                else:
-                    record.errors += 1
-                book.feed.touched(record.id)
+                over.append(batch)
+        self._count(counts)
         book.rows += len(ended)
         merged = book.tally.ended(ended, date)
+        for batch in over:
+            self._batch_over(batch)
         book.feed.tasks_ended(ended, merged, date)
         self.delivery.ended(ended)
+
+    def _count(self, counts: dict[tuple[int, int | None, bool], int]) -> None:
+        registry, feed = self.book.registry, self.book.feed
+        for (batch, engine, done), count in counts.items():
+            registry.sessions[session_of(batch)].open -= count
+            record = registry.engines.get(engine) if engine is not None else None
+            if record is None:
+                continue
+            if done:
+                record.done += count
+            else:
+                record.errors += count
+            feed.touched(record.id)
 
     def _batch_over(self, batch: Batch) -> None:
         self.book.journal.ended.append(batch.first)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tuiparallel.hub.dependencies import Fact
 from tuiparallel.hub.task import Batch, Task
 from tuiparallel.wire.ids import TaskId
@@ -162,8 +164,7 @@ class ReplaceEngine:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskEnded:
+class TaskEnded(msgspec.Struct, frozen=True, gc=False):
     """A terminal state; ran has the body or the error (in extras)."""
 
     task: Task

@@ -39,7 +39,7 @@ from tuiparallel.hub.events import (
 )
 from tuiparallel.hub.lanes import Lanes
 from tuiparallel.hub.seats import MOST_HELD, Pace, Seat
-from tuiparallel.hub.task import Task
+from tuiparallel.hub.task import NOWHERE, Batch, Task
 from tuiparallel.wire.ids import TaskId
 from tuiparallel.wire.messages import ErrorText, Lease, Ran
 from tuiparallel.wire.states import State, Step
@@ -208,41 +208,42 @@ class Scheduler:
         seat = self.seats.get(event.engine)
         if seat is not None:
             seat.progress = now
-        seconds, count, key = 0.0, 0, (b"", "")
+        seconds, count = 0.0, 0
+        batch: Batch | None = None
+        tasks, engine = self.tasks, event.engine
         for ran in event.ran:
-            task = self.tasks.get(ran.task)
-            if (
-                task is None
-                or task.lease != ran.lease
-                or task.engine != event.engine
-                or task.state is not State.ASSIGNED
-            ):
+            task = tasks.get(ran.task)
+            if task is None or task.lease != ran.lease or task.engine != engine or task.state is not State.ASSIGNED:
                 self.late += 1
                 continue
-            batch = task.batch
-            this = (batch.function, batch.work.name)
-            if this != key:
-                self._learn(key, seconds, count)
-                seconds, count, key = 0.0, 0, this
+            if task.batch is not batch:
+                if batch is not None:
+                    self._learn(batch, seconds, count)
+                batch, seconds, count = task.batch, 0.0, 0
             seconds += ran.completed - ran.started
             count += 1
             if seat is not None:
                 seat.release(task)
-                seat.done += 1
-            if ran.ok:
-                self._finish(task, State.DONE, ran, effects)
-            else:
+            if not ran.ok:
                 self._failed(task, ran, now, effects)
-        self._learn(key, seconds, count)
+            elif self._ticket_of or self._groups:
+                self._finish(task, State.DONE, ran, effects)
+            else:  # nobody waits for it: ASSIGNED -> DONE, the other move on the hot path
+                task.state = State.DONE
+                del tasks[task.id]
+                batch.open -= 1
+                effects.append(TaskEnded(task, State.DONE, ran))
+        if batch is not None:
+            self._learn(batch, seconds, count)
 
-    def _learn(self, key: tuple[bytes, str], seconds: float, count: int) -> None:
-        if count:
-            pace = self._paces.get(key)
-            if pace is None:
-                if len(self._paces) >= MOST_PACES:
-                    del self._paces[next(iter(self._paces))]
-                pace = self._paces[key] = Pace()
-            pace.learn(max(0.0, seconds), count)
+    def _learn(self, batch: Batch, seconds: float, count: int) -> None:
+        key = (batch.function, batch.work.name)
+        pace = self._paces.get(key)
+        if pace is None:
+            if len(self._paces) >= MOST_PACES:
+                del self._paces[next(iter(self._paces))]
+            pace = self._paces[key] = Pace()
+        pace.learn(max(0.0, seconds), count)
 
     def _failed(self, task: Task, ran: Ran, now: float, effects: list[Effect]) -> None:
         """A task raised: it ends, unless it may be tried again."""
@@ -274,7 +275,7 @@ class Scheduler:
     def _elsewhere(self, task: Task) -> None:
         """Another attempt prefers another engine, if there is one that may have it."""
         engine = task.engine
-        task.tried = frozenset()
+        task.tried = NOWHERE
         if engine is not None and any(
             id != engine and seat.open and self._admits(task, id) for id, seat in self.seats.items()
         ):
@@ -460,7 +461,7 @@ class Scheduler:
             alive = open_seats if task.places is None else open_seats & task.places
             self.lanes.forget()
             if alive:
-                task.tried = frozenset()
+                task.tried = NOWHERE
                 # The copy left behind in the old lane must not run: the lane is emptied of it here.
                 self.lanes.move(task)
             else:

@@ -98,6 +98,7 @@ class Merged:
     back: float = 0.0
     size: int = 0
     result_size: int = 0
+    times: list[list[float]] = field(default_factory=list)  # run times, until they are counted
 
     def row(self) -> MergedRow:
         return MergedRow(
@@ -183,33 +184,46 @@ class Tally:
 
     def ended(self, effects: Iterable[TaskEnded], date: float) -> list[Merged]:
         """Tasks have ended: count them, and return what this turn comes to."""
-        groups: dict[tuple[int, int, int], Merged] = {}
+        groups: dict[tuple[int, int | None, int], Merged] = {}
+        key: tuple[int, int | None, int] | None = None
+        group = Merged(-1, "", 0, 0)
+        times: list[float] = []
+        submitted = 0.0
         for effect in effects:
             task, state, ran = effect.task, effect.state, effect.ran
             batch = task.batch
-            self.states[state] += 1
-            engine = -1 if task.engine is None else task.engine
-            key = (batch.first, engine, state)
-            group = groups.get(key)
+            this = (batch.first, task.engine, state)
             started, completed = ran.started, ran.completed
-            if group is None:
-                group = groups[key] = Merged(engine, batch.work.name, state, task.id)
-                group.start = started or completed
-                group.size = len(batch.calls[0])
+            if this != key:
+                group, times, key = self._group(groups, this, effect), [], this
+                group.start = min(group.start, started or completed) if group.count else started or completed
+                group.times.append(times)
+                submitted = batch.work.submitted
             group.count += 1
             group.end = completed
             group.result_size += len(ran.body)
             if started:
-                run = completed - started
-                group.busy += run
-                group.wait += started - batch.work.submitted
+                times.append(completed - started)
+                group.wait += started - submitted
                 group.back += date - completed
-                self._time(batch.work.name, run)
             if state is not State.DONE:
                 self._failed(task, state, effect, date)
-        for (batch_id, _, _), group in groups.items():
+        for (batch_id, _, ended), group in groups.items():
+            self.states[State(ended)] += group.count
             self._fold(batch_id, group, date)
         return list(groups.values())
+
+    @staticmethod
+    def _group(
+        groups: dict[tuple[int, int | None, int], Merged], key: tuple[int, int | None, int], effect: TaskEnded
+    ) -> Merged:
+        group = groups.get(key)
+        if group is None:
+            task = effect.task
+            work = task.batch.work
+            group = groups[key] = Merged(-1 if task.engine is None else task.engine, work.name, effect.state, task.id)
+            group.size = len(task.batch.calls[0])
+        return group
 
     def _function(self, name: str) -> FunctionTally:
         tally = self.functions.get(name)
@@ -221,17 +235,23 @@ class Tally:
                 tally = self.functions[name] = FunctionTally(name)
         return tally
 
-    def _time(self, name: str, run: float) -> None:
-        tally = self._function(name)
-        bucket = round(RUN_BUCKETS_PER_DOUBLING * log2(run * 1e6)) if run > 1e-6 else 0
+    @staticmethod
+    def _count(tally: FunctionTally, times: list[float]) -> None:
+        """Run times into their logarithmic buckets."""
         buckets = tally.buckets
-        buckets[bucket] = buckets.get(bucket, 0) + 1
-        if run > tally.slowest:
-            tally.slowest = run
+        for run in times:
+            bucket = round(RUN_BUCKETS_PER_DOUBLING * log2(run * 1e6)) if run > 1e-6 else 0
+            buckets[bucket] = buckets.get(bucket, 0) + 1
+        tally.slowest = max(tally.slowest, max(times))
 
     def _fold(self, batch: int, group: Merged, date: float) -> None:
         tally = self._function(group.name)
         self.dirty_functions.add(tally.name)
+        for times in group.times:
+            if times:
+                self._count(tally, times)
+                group.busy += sum(times)
+        group.times = []
         ok = group.state == State.DONE
         tally.done += group.count if ok else 0
         tally.failed += 0 if ok else group.count

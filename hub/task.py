@@ -5,6 +5,8 @@ No socket, thread or clock in this file. Ended tasks live in the history only.
 
 from __future__ import annotations
 
+import msgspec
+
 from tuiparallel.wire.ids import TaskId, session_of
 from tuiparallel.wire.messages import Work
 from tuiparallel.wire.states import MOVES, State, Step
@@ -60,39 +62,25 @@ class Batch:
         return self.work.targets[task - self.first]
 
 
-class Task:
-    """One open task. cost is the seconds it is expected to take where it is held."""
+NOWHERE: frozenset[int] = frozenset()
 
-    __slots__ = (
-        "id",
-        "batch",
-        "state",
-        "engine",
-        "lease",
-        "attempt",
-        "started",
-        "cost",
-        "revoking",
-        "ending",
-        "places",
-        "tried",
-        "unmet",
-    )
 
-    def __init__(self, id: TaskId, batch: Batch) -> None:
-        self.id = id
-        self.batch = batch
-        self.state = State.QUEUED
-        self.engine: int | None = None
-        self.lease = 0
-        self.attempt = 1
-        self.started: float | None = None  # when the engine said it began; only for tasks that take a while
-        self.cost = 0.0
-        self.revoking = False
-        self.ending: State | None = None  # ABORTED or EXPIRED: what an interrupted task is to end as
-        self.places: frozenset[int] | None = None  # engines it may run on; None: any
-        self.tried: frozenset[int] = frozenset()  # engines that are no longer an option for it
-        self.unmet = 0  # dependencies still open
+class Task(msgspec.Struct, eq=False, gc=False):
+    """One open task: a struct, since a hundred thousand of them are made at once. cost is the seconds it is expected
+    to take where it is held."""
+
+    id: TaskId
+    batch: Batch
+    state: State = State.QUEUED
+    engine: int | None = None
+    lease: int = 0
+    attempt: int = 1
+    started: float | None = None  # when the engine said it began; only for tasks that take a while
+    cost: float = 0.0
+    revoking: bool = False
+    ending: State | None = None  # ABORTED or EXPIRED: what an interrupted task is to end as
+    places: frozenset[int] | None = None  # engines it may run on; None: any
+    tried: frozenset[int] = NOWHERE  # engines that are no longer an option for it
 
     def step(self, step: Step) -> None:
         """Move along the table of a task's life. Raises KeyError for a move the table does not have."""
