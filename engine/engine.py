@@ -101,7 +101,7 @@ class Engine:
         current.live_in(settings.directory)
         self._shelf = Shelf(self._runner.functions)
         self._mark = None if settings.mark is None else MarkWriter(settings.mark)
-        self._main = threading.get_ident()
+        self._main, self._pid = threading.get_ident(), os.getpid()
         self._link = Link(
             settings.address,
             ToEngine,
@@ -118,7 +118,7 @@ class Engine:
 
     def run(self) -> int:
         """Run tasks until it is time to leave."""
-        forks.watch(self._link.abandon)
+        forks.watch(self._in_child)
         self._capture.install()
         self._interrupts.install()
         signal.signal(signal.SIGTERM, self._on_terminate)
@@ -221,7 +221,15 @@ class Engine:
         if part:
             self._link.send(Output(part))
 
+    def _in_child(self) -> None:
+        """In a process that user code has forked: it is no engine, and signals mean there what they usually do."""
+        self._link.abandon()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def _on_terminate(self, signum: int, frame: object) -> None:
+        if os.getpid() != self._pid:  # a child that was hit before it could become one
+            os._exit(128 + signum)
         # No more than this: the main thread may be anywhere, with the mutex held.
         self._terminated = True
         self._link.wake()
@@ -250,6 +258,7 @@ class Engine:
             timeout = 0.0
             while self._leaving is None:
                 if self._helm.stand_by():
+                    timeout = 0.0  # what was found out before is not true any more
                     continue
                 with self._helm.turn() as ours:
                     for message in turn(timeout) if ours else ():

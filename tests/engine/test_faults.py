@@ -120,6 +120,29 @@ def use_a_pool() -> list[int]:
         return pool.map(abs, [-1, -2, -3])
 
 
+def terminate_children() -> list[int]:
+    codes = []
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.write(writer, b"here")
+            while True:
+                signal.pause()
+        os.read(reader, 4)
+        os.kill(pid, signum)
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    return codes
+
+
+def test_f8_children_can_be_terminated(hub: ScriptedHub) -> None:
+    term, interrupted = hub.call(terminate_children)
+    assert term in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    assert interrupted == 1  # KeyboardInterrupt, as in any other script
+    for _ in range(20):
+        assert hub.call(use_a_pool) == [1, 2, 3]
+
+
 def test_f8_children_are_no_engines(hub: ScriptedHub) -> None:
     assert hub.call(fork_and_return) == "parent"
     ran = hub.outcome(hub.apply(fork_and_raise))
@@ -366,6 +389,21 @@ def test_sigterm_is_an_orderly_end(hub: ScriptedHub) -> None:
     hub.until(lambda: hub.processes[0].poll() is not None, 5.0)
     assert hub.processes[0].returncode == 0
     assert (hub.folder / "work" / "bye").exists()
+
+
+def test_a_long_task_is_announced_soon_also_after_a_pause(hub: ScriptedHub) -> None:
+    def wait() -> None:
+        import threading
+
+        threading.Event().wait(1.5)
+
+    for _ in range(2):
+        hub.call(lambda: 1)
+        seen = hub.count(Began)
+        task = hub.apply(wait)
+        hub.until(lambda seen=seen: hub.count(Began) > seen, 0.4)  # type: ignore[misc]
+        hub.send(Interrupt(signal.SIGINT, task))
+        hub.outcome(task)
 
 
 def test_results_wait_for_nobody_when_a_long_task_follows(hub: ScriptedHub) -> None:
