@@ -44,15 +44,18 @@ def test_p1_p4_an_engine_is_killed(private_cluster: PrivateCluster, tmp_path: Pa
         answers = submit(client, tmp_path)
         answers[20 * round].get(30)  # type: ignore[attr-defined]
         os.kill(pid, signal.SIGKILL)
-        lost = 0
+        lost = set()
         for index, answer in enumerate(answers):
             try:
                 assert answer.get(30) == index  # type: ignore[attr-defined]
             except EngineError as error:
-                lost += 1
+                lost.add(index)
                 assert error.signal == signal.SIGKILL and error.pid == pid
-        assert lost <= 1
-        assert max(starts(tmp_path).values()) == 1
+        found = starts(tmp_path)
+        assert set(found.values()) == {1}
+        # Lost are those alone that had started and whose results had not left yet; of the last one only the mark says so.
+        assert len(lost - found.keys()) <= 1
+        assert len(found) >= TASKS - 1
         assert not client.outstanding
 
 

@@ -15,7 +15,7 @@ from tests.live.conftest import PrivateCluster
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.cluster.processes import kill, processes_of, wait_gone
 from tuiparallel.cluster.running import clusters
-from tuiparallel.errors import ClusterExists, ClusterNotFound, NoSuchEngine, StartError
+from tuiparallel.errors import ClusterExists, ClusterNotFound, StartError
 from tuiparallel.link.clock import Deadline, SystemClock
 
 Until = Callable[..., None]
@@ -47,45 +47,6 @@ async def test_async_context_manager(private_cluster: PrivateCluster) -> None:
     async with cluster as client:
         assert await client[0].apply_async(pow, 2, 10) == 1024
     assert not cluster.running
-
-
-async def test_coroutines(private_cluster: PrivateCluster) -> None:
-    cluster = private_cluster(1)
-    await cluster.start_cluster()
-    client = await cluster.connect_client()
-    client.wait_for_engines(1, timeout=30)
-    added = await cluster.start_engines(1)
-    assert client.ids == [0, 1]
-    await cluster.signal_engines(signal.SIGCONT)
-    await cluster.signal_engine("SIGCONT", 0)
-    assert await cluster.restart_engine(1) == 2
-    assert await cluster.restart_engines(added) == {2: 3}
-    await cluster.stop_engine(0)
-    await cluster.stop_engines(added)
-    client.close()
-    await cluster.stop_controller()
-    await cluster.stop_cluster()
-    assert not cluster.running
-
-
-def test_engines_by_set(private_cluster: PrivateCluster) -> None:
-    cluster = private_cluster(1)
-    cluster.start_controller_sync()
-    with cluster.connect() as client:
-        assert client.ids == []
-        first, second = cluster.start_engines_sync(1), cluster.start_engines_sync(2)
-        assert client.ids == [0, 1, 2]
-        cluster.stop_engines_sync(second)
-        assert client.ids == [0]
-        cluster.stop_engines_sync(second)  # they are gone already
-        assert cluster.scale(2) == [0, 3]
-        assert cluster.restart_engines_sync(first) == {0: 4}
-        with pytest.raises(NoSuchEngine, match="known are '0', '1'"):
-            cluster.stop_engines_sync("nope")
-        cluster.stop_engines_sync()
-        assert client.ids == []
-    with pytest.raises(ValueError, match="0 or more"):
-        cluster.scale(-1)
 
 
 def test_plain_names_and_stopping_twice(private_cluster: PrivateCluster) -> None:

@@ -95,7 +95,8 @@ def survey(client: Client) -> Survey:
     for path, result in zip(paths, results, strict=True):
         if isinstance(result, BaseException):
             error = result
-            found.failures.append((path, f"{getattr(error, 'ename', type(error).__name__)}: {_brief(error)}"))
+            text = _brief(error).replace(f"{home}/", "")
+            found.failures.append((path, f"{getattr(error, 'ename', type(error).__name__)}: {text}"))
             continue
         found.lines += result.lines
         found.functions += result.functions

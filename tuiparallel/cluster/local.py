@@ -125,7 +125,6 @@ class LocalProcesses:
         self.drop_lifeline()
         if self.process.stdout is not None:
             self.process.stdout.close()
-        _let_go[:] = [process for process in _let_go if process.poll() is None]
         _let_go.append(self.process)
 
     def drop_lifeline(self) -> None:
@@ -269,6 +268,7 @@ def end_processes(directory: Path, template: int | None, grace: float) -> None:
     if left:
         kill(left)
         wait_gone(left, Deadline(SystemClock(), _STOP_ROOM))
+    _let_go[:] = [process for process in _let_go if process.poll() is None]
 
 
 def start_error(name: str, reason: str, log: Path) -> StartError:

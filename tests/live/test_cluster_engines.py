@@ -1,0 +1,49 @@
+"""A cluster's engines: more, fewer, signalled, restarted, by set and one by one."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.live.conftest import PrivateCluster
+from tuiparallel.errors import NoSuchEngine
+
+
+async def test_coroutines(private_cluster: PrivateCluster) -> None:
+    cluster = private_cluster(1)
+    await cluster.start_cluster()
+    client = await cluster.connect_client()
+    client.wait_for_engines(1, timeout=30)
+    added = await cluster.start_engines(1)
+    assert client.ids == [0, 1]
+    await cluster.signal_engines(signal.SIGCONT)
+    await cluster.signal_engine("SIGCONT", 0)
+    assert await cluster.restart_engine(1) == 2
+    assert await cluster.restart_engines(added) == {2: 3}
+    await cluster.stop_engine(0)
+    await cluster.stop_engines(added)
+    client.close()
+    await cluster.stop_controller()
+    await cluster.stop_cluster()
+    assert not cluster.running
+
+
+def test_engines_by_set(private_cluster: PrivateCluster) -> None:
+    cluster = private_cluster(1)
+    cluster.start_controller_sync()
+    with cluster.connect() as client:
+        assert client.ids == []
+        first, second = cluster.start_engines_sync(1), cluster.start_engines_sync(2)
+        assert client.ids == [0, 1, 2]
+        cluster.stop_engines_sync(second)
+        assert client.ids == [0]
+        cluster.stop_engines_sync(second)  # they are gone already
+        assert cluster.scale(2) == [0, 3]
+        assert cluster.restart_engines_sync(first) == {0: 4}
+        with pytest.raises(NoSuchEngine, match="known are '0', '1'"):
+            cluster.stop_engines_sync("nope")
+        cluster.stop_engines_sync()
+        assert client.ids == []
+    with pytest.raises(ValueError, match="0 or more"):
+        cluster.scale(-1)
