@@ -161,7 +161,9 @@ def _printed_by_parts(card: Card) -> list[tuple[str, str]]:
         if len(card.parts) > 1:
             prefix = f"{places_text([place for place in places if place >= 0], card.elements)}  "
         for stream, text in (("stdout", stdout), ("stderr", stderr)):
-            found += [(stream, prefix + line) for line in text.rstrip("\n").split("\n") if text]
+            for line in text.rstrip("\n").split("\n") if text else ():
+                found.append((stream, prefix + line))
+                prefix = " " * len(prefix)
     return found
 
 
@@ -266,7 +268,7 @@ def _side_by_side(card: Card, folded: Folded, room: int) -> list[Cells]:
     line: Cells = [] if card.elements else [(f"{count:,} different:   ", "dim")]
     used = sum(cell_len(text) for text, _ in line)
     for group in values:
-        label = "" if not group.places else f"{group.places[0]} " if card.elements else f"e{group.places[0]} "
+        label = "" if not group.places else f"{group.places[0]}: " if card.elements else f"e{group.places[0]} "
         need = len(label) + cell_len(group.text) + 3
         if used and used + need > room:
             lines.append(line)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuiparallel.console.repl import runner
-from tuiparallel.console.repl.engines import interrupt_task
 from tuiparallel.console.repl.magics import Send
 from tuiparallel.console.repl.modes import Mode
 from tuiparallel.console.repl.outcomes import Part
@@ -170,7 +169,7 @@ def stop_ids(client: Client, ids: Sequence[str]) -> Stopped:
     answer = client.abort(list(ids), block=True)
     running = tuple(answer.get("running", ()))
     for msg_id in running:
-        interrupt_task(client, msg_id)
+        client.interrupt(msg_id)
     return Stopped(len(answer.get("aborted", ())), running)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from tuiparallel.cluster.place import directory_of
 from tuiparallel.console.calls import Calls
 from tuiparallel.console.desk import Desk
-from tuiparallel.console.repl.engines import ask_engine
 from tuiparallel.errors import ClientClosed
 from tuiparallel.monitor.query import ENGINE_FIELDS, parse
 from tuiparallel.monitor.rows import OutputFilter
@@ -126,7 +125,7 @@ class Host:
             return
         self.desk.calls.ask(
             f"repl-{kind}",
-            lambda: ask_engine(client, engine, what, text, cursor, ANSWER_WITHIN),
+            lambda: client.ask_engine(engine, what, text, cursor, ANSWER_WITHIN),
             then,
             otherwise,
         )

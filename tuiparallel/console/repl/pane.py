@@ -12,11 +12,13 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widget import Widget
 
+from tuiparallel.console.actions import Here
 from tuiparallel.console.calls import Calls
 from tuiparallel.console.desk import Desk
 from tuiparallel.console.ladder import DEAF
 from tuiparallel.console.paint import Cells
 from tuiparallel.console.repl import outside
+from tuiparallel.console.repl.actions import register
 from tuiparallel.console.repl.card import Card
 from tuiparallel.console.repl.cardlines import MODE_STYLES, as_text, lines_of
 from tuiparallel.console.repl.cards import Cards
@@ -35,6 +37,7 @@ from tuiparallel.console.repl.searching import AskLine
 
 LOOKS = 10  # a second, while a cell is open
 HINT = "⏎ run   ^J new line   ^T mode   ^G targets   tab complete   ^R history   ^C interrupt   esc leave"
+SHORT_HINT = "⏎ run  ^J line  ^T mode  ^G targets  tab names  ^R history  ^C stop  esc leave"
 
 
 @dataclass(slots=True)
@@ -104,6 +107,7 @@ class ReplPane(Vertical):
         self.editor.styles.scrollbar_size_vertical = 0
         self.editor.paint_with(self.desk.paint)
         self.app.theme_changed_signal.subscribe(self, lambda _: self.call_after_refresh(self._themed))
+        register(self)
         self.draw_prompt()
 
     def _no_history(self, error: BaseException) -> None:
@@ -281,7 +285,8 @@ class ReplPane(Vertical):
             self.hint.show([(" " + text, style)])
         else:
             pad = " " * max(1, sum(len(text) for text, _ in self.label.cells))
-            self.hint.show([(pad + HINT, "dim")])
+            long = len(pad) + len(HINT) <= self.size.width
+            self.hint.show([(pad + HINT if long else " " + SHORT_HINT, "dim")])
 
     def note(self, text: str, style: str = "dim") -> None:
         """Says something below the prompt, until the text changes."""
@@ -356,6 +361,24 @@ class ReplPane(Vertical):
                 self.interrupt()
             case _:
                 self.completing.asked(what)
+
+    def act(self, what: str) -> None:
+        """Does an action of the registry, whoever has the keyboard."""
+        if what == "complete" and not self.editor.has_focus:
+            self.desk.registry.perform("pane.next", Here(self.pane))
+            return
+        if what == "signature" and not self.editor.has_focus:
+            self.desk.registry.perform("pane.previous", Here(self.pane))
+            return
+        self.desk.open(self.pane)
+        self.take_focus()
+        match what:
+            case "run":
+                self.entered(self.editor.text)
+            case "line":
+                self.editor.new_line()
+            case _:
+                self.wanted(what)
 
     def _recall(self, what: str) -> None:
         text = self.editor.text
