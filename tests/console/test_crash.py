@@ -88,7 +88,9 @@ class Terminal:
         os.close(self.slave)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT], ids=lambda n: n.name
+)
 def test_a_signal_leaves_the_terminal_as_it_was(number: signal.Signals) -> None:
     terminal = Terminal()
     try:

@@ -211,10 +211,16 @@ def _recent(desk: Desk, query: str) -> list[Line]:
         return []
     lines = [BLANK, _head("recent tasks")]
     for row in rows:
-        run = figures.duration(row.run) if row.run is not None else ""
-        lines.append(Line([(f"{desk.glyphs.tasks[row.phase]} ", f"task-{row.phase}"), (f"{row.msg_id:<16}  ", "link"),
-                           (f"{row.name:<14.14}  ", f"fn-{hue_of(row.name)}"), (f"{run:>6}", ""),
-                           (f"  {row.ename}", "failure")], ("task", row.id)))  # fmt: skip
+        cells: Cells = [
+            (f"{desk.glyphs.tasks[row.phase]} ", f"task-{row.phase}"),
+            (f"{row.msg_id:<16}  ", "link"),
+            (row.name, f"fn-{hue_of(row.name)}"),
+        ]
+        if row.run is not None:
+            cells.append((f"  {figures.duration(row.run)}", ""))
+        if row.ename:
+            cells.append((f"  {row.ename}", "failure"))
+        lines.append(Line(cells, ("task", row.id)))
     return lines
 
 

@@ -47,7 +47,7 @@ _DARK = _variables(
     hues=("#5b93d9", "#cf9f45", "#3fae93", "#ab82d6", "#86ad52", "#d387a9", "#54b5cf", "#a98a66", "#c4b982", "#8479dc"),
 )  # fmt: skip
 _LIGHT = _variables(
-    text="#2a313b", dim="#5b6470", strong="#0b0e13", trend="#7d9dc9", rule="#a9b2bf", focus="#0a5bb5", accent="#0a5bb5", warn="#8a5a00",
+    text="#2a313b", dim="#5b6470", strong="#0b0e13", trend="#5f83b8", rule="#a9b2bf", focus="#0a5bb5", accent="#0a5bb5", warn="#8a5a00",
     failure="#c01f1f", ok="#17703a", faint="#7b8594", cursor="#d3e3f8", marked="#e6dcf7", question="#dbe6f5",
     badge="#ffd7bf",
     hues=("#1a62c4", "#a06a00", "#007a62", "#8434c4", "#4c7a00", "#b43a7c", "#007f9f", "#7a5728", "#5d5a00", "#4a3ac0"),

@@ -288,6 +288,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
     # Events -----------------------------------------------------------------------------------------------------
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if event.widget is not self.focused:
+            return  # the keyboard has gone on meanwhile
         for node in event.widget.ancestors_with_self:
             name = node.id or ""
             if name in BOX_OF and name != self.current:

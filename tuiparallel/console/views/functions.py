@@ -145,7 +145,7 @@ def _columns(desk: Desk) -> tuple[Column[FunctionView], ...]:
 
     def histogram(row: FunctionView, width: int) -> tuple[str, str]:
         counts = [float(value) for value in row.histogram]
-        return (spark(desk.glyphs, counts, width) if any(counts) else ""), "meter"
+        return (spark(desk.glyphs, counts, width) if any(counts) else ""), "trend"
 
     return (
         Column("name", "function", 12, 0, lambda row, width: (row.name, f"fn-{hue_of(row.name)}"), right=False,
