@@ -189,3 +189,34 @@ async def test_the_childs_deaths_leave_the_cluster_alone(client: Client) -> None
         assert card.state is State.LOST
         card = await finished(pilot, "rc.ids", Mode.LOCAL)
         assert card.parts[0].value == "[0, 1, 2, 3]"
+
+
+async def test_interrupting_a_local_cells_map_tells_what_became_of_it(client: Client) -> None:
+    app = ReplApp(client)
+    async with app.run_test(size=SIZE) as pilot:
+        text = "import time\nar = lview.map(lambda x: time.sleep(0.05), range(400))"
+        card = await run_cell(pilot, text, Mode.LOCAL)
+        await until(pilot, lambda: card.total == 400 and card.done > 4, "progress")
+        app.repl.runs.stop(card)
+        await until(pilot, lambda: not card.open, "the end", 20)
+        assert card.state is State.INTERRUPTED
+        assert 0 < card.failed < 400
+        card = await run_cell(pilot, "%%map x in range(400)\nimport time\ntime.sleep(0.05)\nx")
+        await until(pilot, lambda: card.total == 400 and card.done > 4, "progress")
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not card.open, "the end", 20)
+        assert card.state is State.INTERRUPTED
+        assert "AbortedTask" in {part.ename for part in card.parts}
+
+
+async def test_100_000_elements_come_back_in_order(client: Client) -> None:
+    app = ReplApp(client)
+    async with app.run_test(size=SIZE) as pilot:
+        card = await run_cell(pilot, "%%map x in range(100_000)\nif x % 1000 == 7: raise ValueError(x)\nx * 2")
+        await until(pilot, lambda: not card.open, "the end", 60)
+        assert (card.done, card.total, card.failed) == (100_000, 100_000, 100)
+        assert [part.value for part in card.parts[:5]] == ["0", "2", "4", "6", "8"]
+        assert [(part.ename, part.count) for part in card.parts if not part.ok] == [("ValueError", 100)]
+        check = "results = Out[1].get(return_exceptions=True)\nlen(results), [r for r in results if not isinstance(r, Exception)][-1]"
+        card = await finished(pilot, check, Mode.LOCAL)
+        assert card.parts[0].value == "(100000, 199998)"

@@ -283,19 +283,24 @@ class Child:
         return result
 
     def ended(self, watched: Watched, done: int, total: int) -> None:
-        """All tasks of a cell are there: a map's values are told, folded."""
+        """All tasks of a cell are there: a map's values, and failures of whatever it submitted, are told folded."""
         result = self.maps.pop(watched.number, None)
         parts: list[Part] = []
-        failures = aborted = 0
         if result is not None:
             for place, value in enumerate(result.get(return_exceptions=True)):
                 if isinstance(value, BaseException):
-                    failures += 1
-                    aborted += type(value).__name__ == "AbortedTask"
                     parts.append(remote_failure(place, value))
                 else:
                     parts.append(Part(place, True, "" if value is None else runner.shown(value)[:4096]))
-        self.tell(CellEnded(watched.number, done, total, failures, bounded(parts), aborted))
+        else:
+            for known in watched.results:
+                facts = known.metadata
+                for fact in facts if isinstance(facts, list) else [facts]:
+                    if fact["status"] == "error":
+                        parts.append(remote_failure(None, fact["error"]))
+        failures = [part for part in parts if not part.ok]
+        stopped = sum(part.ename in ("AbortedTask", "KeyboardInterrupt") for part in failures)
+        self.tell(CellEnded(watched.number, done, total, len(failures), bounded(parts), stopped))
 
 
 def bounded(parts: Sequence[Part]) -> list[Part]:
@@ -332,8 +337,8 @@ def failed(error: BaseException) -> Part:
     )  # fmt: skip
 
 
-def remote_failure(place: int, error: BaseException) -> Part:
-    """An exception of one element of a map."""
+def remote_failure(place: int | None, error: BaseException) -> Part:
+    """An exception of a task: of one element of a map, or of anything a cell has submitted."""
     ename = getattr(error, "ename", type(error).__name__)
     evalue = getattr(error, "evalue", None)
     return Part(

@@ -206,7 +206,7 @@ class Runs:
             card.failed = 1
             card.end(State.INTERRUPTED if said.interrupted else State.ERRORS, now)
         elif said.open:
-            card.asked_to_stop = None
+            card.asked_to_stop = None  # its code has ended; what it submitted can be stopped apart
         elif not card.elements:
             card.end(State.DONE, now)
         if (
@@ -228,10 +228,12 @@ class Runs:
         if card is None or not card.open:
             return
         card.done, card.total, card.failed = said.done, said.total, said.failed
-        if card.elements:
-            card.parts = tuple(_clean(part) for part in said.parts)
-        aborted = said.aborted and said.aborted == said.failed
-        card.end(State.ABORTED if aborted else State.ERRORS if said.failed else State.DONE, self.host.now())
+        parts = tuple(_clean(part) for part in said.parts)
+        card.parts = parts if card.elements else (*card.parts, *parts)
+        state = State.ERRORS if said.failed else State.DONE
+        if said.aborted and said.aborted == said.failed:
+            state = State.ABORTED if card.asked_to_stop is None else State.INTERRUPTED
+        card.end(state, self.host.now())
 
     def _died(self, why: str) -> None:
         self.child_pid = None

@@ -106,7 +106,10 @@ class CellProgress(Said):
 
 
 class CellEnded(Said):
-    """All tasks of a cell have ended; parts are a map's values and failures, already folded to a bounded number."""
+    """All tasks of a cell have ended; parts are a map's values and all failures, already folded to a bounded number.
+
+    aborted: of the failures, those that were aborted or interrupted.
+    """
 
     number: int
     done: int
