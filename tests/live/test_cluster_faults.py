@@ -52,7 +52,7 @@ def test_p1_p4_an_engine_is_killed(private_cluster: PrivateCluster, tmp_path: Pa
                 lost.add(index)
                 assert error.signal == signal.SIGKILL and error.pid == pid
         found = starts(tmp_path)
-        assert set(found.values()) == {1}
+        assert max(found.values()) == 1
         # Lost are those alone that had started and whose results had not left yet; of the last one only the mark says so.
         assert len(lost - found.keys()) <= 1
         assert len(found) >= TASKS - 1

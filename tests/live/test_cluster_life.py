@@ -204,6 +204,19 @@ def test_what_a_murdered_cluster_leaves_is_no_hindrance(private_cluster: Private
     assert not blobs.exists()
 
 
+def test_shared_memory_of_a_murdered_cluster_is_given_back_by_the_next_one(private_cluster: PrivateCluster) -> None:
+    cluster = private_cluster(1)
+    cluster.start_and_connect_sync().close()
+    blobs = Path(cluster.config.blobs)
+    kill(processes_of(cluster.directory))
+    assert gone(cluster, 5.0)
+    assert blobs.exists()
+    other = private_cluster(0)
+    other.start()
+    assert not blobs.exists()
+    assert Path(other.config.blobs).exists()
+
+
 def test_engines_outlive_no_template(private_cluster: PrivateCluster, until: Until) -> None:
     """With the template killed nobody watches; everything ends, and nothing has to be told to."""
     cluster = private_cluster(2)

@@ -10,6 +10,7 @@ import fcntl
 import importlib.metadata
 import os
 import select
+import shutil
 import subprocess
 import sys
 import weakref
@@ -20,7 +21,15 @@ from pathlib import Path
 import msgspec
 
 import tuiparallel
-from tuiparallel.cluster.place import blobs_of, make_directory, remove_run_files, sockets_of
+from tuiparallel.cluster.place import (
+    blobs_of,
+    directory_of,
+    known_names,
+    make_directory,
+    remove_run_files,
+    shared_blobs,
+    sockets_of,
+)
 from tuiparallel.cluster.processes import kill, processes_of, wait_gone
 from tuiparallel.cluster.running import record_in
 from tuiparallel.cluster.settings import Settings
@@ -161,6 +170,7 @@ def launch(name: str, directory: Path, settings: Settings, *, detached: bool, de
                 f"the cluster {name!r} is running since {record.since_text}: Client({name!r}) connects to it"
             )
         _clean_up(directory)
+        sweep_blobs()
         cluster = os.urandom(8).hex()
         config = settings.config(
             name=name,
@@ -211,6 +221,25 @@ def _clean_up(directory: Path) -> None:
         kill(left)
         wait_gone(left, Deadline(SystemClock(), _STOP_ROOM))
     remove_run_files(directory, old.sockets, old.blobs)
+
+
+def sweep_blobs() -> None:
+    """Give back the shared memory of clusters of other names that were killed, all their processes at once.
+
+    Only folders that a cluster's own start.json names are looked at: of another one nobody knows whose it is.
+    """
+    try:
+        left = {entry.path for entry in os.scandir(shared_blobs())}
+    except FileNotFoundError:
+        return
+    for name in known_names() if left else ():
+        directory = directory_of(name)
+        with suppress(OSError, ValueError, ClusterExists):
+            config = read_config(directory / "start.json")
+            if config.blobs in left and record_in(directory) is None:
+                with _alone(directory, name):  # nobody is just starting it
+                    if record_in(directory) is None and not processes_of(directory):
+                        shutil.rmtree(config.blobs, ignore_errors=True)
 
 
 def _run(config: ClusterConfig) -> subprocess.Popen[bytes]:

@@ -46,9 +46,14 @@ def sockets_of(directory: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="tuipar-"))  # mkdtemp makes it 0700
 
 
+def shared_blobs() -> Path:
+    """The folder in shared memory with a folder per running cluster of this user, by cluster id."""
+    return _SHARED_MEMORY / f"tuiparallel-{os.getuid()}"
+
+
 def blobs_of(directory: Path, cluster: str) -> Path:
     """A new private folder for large buffers: in shared memory where that is usable, else in the directory."""
-    home = _SHARED_MEMORY / f"tuiparallel-{os.getuid()}"
+    home = shared_blobs()
     try:
         facts = os.statvfs(_SHARED_MEMORY)
         if facts.f_bavail * facts.f_frsize >= _LEAST_SHARED_MEMORY and os.access(_SHARED_MEMORY, os.W_OK):
