@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,8 @@ from tuiparallel.client.requests import Request
 from tuiparallel.client.session import error_of
 from tuiparallel.client.targets import chosen
 from tuiparallel.errors import CompositeError, NoSuchTask, RemoteError
-from tuiparallel.wire.ids import IdRange
-from tuiparallel.wire.messages import MAX_BATCH, EngineRow, ErrorText, Kind, Query, Work
+from tuiparallel.wire.ids import IdRange, parse_msg_id
+from tuiparallel.wire.messages import MAX_BATCH, Ask, EngineRow, ErrorText, Kind, Query, Signal, Work
 from tuiparallel.wire.states import EngineState, State
 
 if TYPE_CHECKING:
@@ -283,6 +284,30 @@ class Queries:
         return chosen(self._session, targets)[0]
 
     # Asking -----------------------------------------------------------------------------------------------------
+
+    def ask_engine(
+        self, engine: int, what: str, text: str = "", cursor: int = 0, timeout: float | None = None
+    ) -> Any:
+        """Ask one engine something that it answers while user code runs there.
+
+        what: "stack" (text: where the running task is), "names" (list of [name, type, size in bytes]), "complete"
+        (names that fit `text` at `cursor`), "inspect" (signature and docstring of `text`). Nothing of the user's code
+        runs for it. timeout is in seconds; None: the client's query_timeout. Raises NoSuchEngine, HubUnreachable.
+        """
+        self._session.check()
+        request = self._session.ask("ask", lambda number: Ask(number, engine, what, text, cursor))
+        return self._session.answer(request) if timeout is None else self._session.answer(request, timeout)
+
+    def interrupt(self, msg_id: str, timeout: float | None = None) -> list[int]:
+        """Send SIGINT to the engine that runs this very task now; to none when it has not started, or has ended.
+
+        Returns the ids of the engines that were told: one, or none. timeout is in seconds.
+        """
+        self._session.check()
+        task = (*parse_msg_id(msg_id), 1)
+        request = self._session.ask("signal", lambda number: Signal(number, None, int(signal.SIGINT), task))
+        body = self._session.answer(request) if timeout is None else self._session.answer(request, timeout)
+        return list(body["signalled"])
 
     def _query(self, what: str, **arguments: Any) -> Any:
         self._session.check()

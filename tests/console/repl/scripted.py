@@ -19,7 +19,7 @@ from tuiparallel.console.repl.pane import ReplPane
 from tuiparallel.console.themes import THEMES
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.monitor.store import ClusterStore
-from tuiparallel.wire.messages import Ask, ErrorText, Extras, Kind, Outcome, Signal, Work
+from tuiparallel.wire.messages import ErrorText, Extras, Kind, Outcome, Work
 from tuiparallel.wire.states import State
 
 
@@ -167,33 +167,18 @@ class ScriptedClient:
         """Notes which were cleared."""
         self.cleared.append(list(targets))
 
-    @property
-    def _session(self) -> ScriptedSession:
-        return ScriptedSession(self)
-
-
-class ScriptedSession:
-    """Stands for a client's session: questions and signals on their way."""
-
-    def __init__(self, client: ScriptedClient) -> None:
-        self.client = client
-
-    def ask(self, what: str, make: Callable[[int], Any]) -> Any:
-        """Makes the message."""
-        return make(1)
-
-    def answer(self, message: Any, timeout: float | None = None) -> Any:
+    def ask_engine(
+        self, engine: int, what: str, text: str = "", cursor: int = 0, timeout: float | None = None
+    ) -> Any:
         """Answers as the test has said."""
-        if isinstance(message, Signal):
-            assert message.task is not None
-            session, counter, count = message.task
-            assert count == 1
-            self.client.signalled.append(f"{session}-{counter}")
-            return None
-        assert isinstance(message, Ask)
-        self.client.asked.append((message.engine, message.what, message.text, message.cursor))
-        self.client._held()
-        return self.client.answers.get(message.what)
+        self.asked.append((engine, what, text, cursor))
+        self._held()
+        return self.answers.get(what)
+
+    def interrupt(self, msg_id: str) -> list[int]:
+        """Notes which task was to be interrupted."""
+        self.signalled.append(msg_id)
+        return [0]
 
 
 class ReplApp(App[None]):
