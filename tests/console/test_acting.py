@@ -298,11 +298,11 @@ async def test_read_only_sends_nothing_that_changes() -> None:
     cluster.ends(cluster.runs(1, "fit"), State.ERROR, "ValueError", "no")
     cluster.tell()
     async with console(cluster, options=Options(readonly=True)) as it:
-        for pane in "0134":
-            for key in ("A", "I", "T", "C", "R", "S"):
-                await it.press(pane, key, "y")
-        for key in ("+", "s", "p", "C", "R", "X"):
-            await it.press("1", "ctrl+x", key, "y", "escape")
+        for pane in "134":
+            await it.pilot.press(pane, "A", "y", "I", "y", "T", "y", "C", "y", "R", "y", "S", "y")
+        for key in ("plus", "p", "C", "R", "X"):
+            await it.pilot.press("1", "ctrl+x", key, "y")
+        await it.app.idle()
         assert it.client.calls == []
         assert "read-only" in it.frame().splitlines()[0]
 

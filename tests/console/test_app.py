@@ -166,7 +166,7 @@ async def test_messages_stand_for_six_seconds() -> None:
 async def test_themes_change_while_running() -> None:
     async with console(busy_cluster()) as it:
         before = it.frame()
-        for theme in ("light", "contrast", "ansi", "dark"):
+        for theme in ("light", "ansi", "dark"):
             await it.press(":")
             await it.type(f"theme {theme}")
             await it.press("enter")

@@ -20,7 +20,9 @@ async def settled(app: TuiparApp) -> None:
         if app.screen is app.main and app.main.pulls_now is not None:
             app.main.pulls_now.all()
             app.main.refresh_lines()
-        await asyncio.sleep(0)
+        drawn = asyncio.Event()
+        app.screen.call_after_refresh(drawn.set)
+        await _soon(drawn)
     await _processed(app)
 
 
@@ -39,7 +41,12 @@ async def _processed(app: TuiparApp) -> None:
     for node in nodes:
         if not node.call_later(one):
             one()
+    await _soon(done)
+
+
+async def _soon(event: asyncio.Event) -> None:
+    """Waits for an event, but not for ever: a screen that is being left may never say that it has drawn."""
     try:
-        await asyncio.wait_for(done.wait(), PATIENCE)
+        await asyncio.wait_for(event.wait(), PATIENCE)
     except TimeoutError:
         pass
