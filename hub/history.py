@@ -12,7 +12,7 @@ import os
 import sqlite3
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -351,6 +351,31 @@ class History:
         """Any reading statement."""
         return self._db.execute(sql, parameters).fetchall()
 
+    def define(self, name: str, arguments: int, function: Callable[..., Any]) -> None:
+        """A function that statements can call."""
+        self._db.create_function(name, arguments, function)
+
+    def fill(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert into a temporary table, in a transaction of its own. Raises sqlite3.Error."""
+        self._db.execute("BEGIN")
+        try:
+            self._db.executemany(sql, rows)
+        finally:
+            self._db.execute("COMMIT")
+
+    def work_of(self, first: int) -> Work:
+        """What a submission's tasks share."""
+        return _work.decode(self._db.execute("SELECT work FROM batches WHERE first=?", (first,)).fetchone()[0])
+
+    def put_resubmit(self, old: int, new: int) -> None:
+        """A task was submitted again under another id."""
+        self._db.execute("INSERT OR REPLACE INTO resubmits VALUES(?,?)", (old, new))
+
+    def resubmitted_as(self, old: int) -> int | None:
+        """What a task was submitted again as, last."""
+        row = self._db.execute("SELECT new FROM resubmits WHERE old=?", (old,)).fetchone()
+        return None if row is None else int(row[0])
+
     # Forgetting ----------------------------------------------------------------------------------------------------
 
     def size(self) -> tuple[int, int]:
@@ -376,6 +401,7 @@ class History:
         }
         self._db.execute("DELETE FROM blobs WHERE owner>=? AND owner<?", (first, last))
         self._db.execute("DELETE FROM tasks WHERE id>=? AND id<?", (first, last))
+        self._db.execute("DELETE FROM resubmits WHERE old>=? AND old<?", (first, last))
         self._db.execute("DELETE FROM attempts WHERE task>=? AND task<?", (first, last))
         self._db.execute("DELETE FROM batches WHERE first=?", (first,))
         # What is forgotten must never be taken for new.

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from tuiparallel.hub.book import Book
+from tuiparallel.hub.dbquery import db_query
 from tuiparallel.hub.delivery import Delivery
 from tuiparallel.hub.history import History
 from tuiparallel.hub.registry import Session
 from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of
-from tuiparallel.wire.messages import Chunk, ErrorText, Query, Ran, Reply, TaskRow, Work
+from tuiparallel.wire.messages import MAX_FRAME, Chunk, ErrorText, Query, Ran, Reply, TaskRow, Work
 from tuiparallel.wire.states import State
+
+log = logging.getLogger("tuiparallel.hub")
+
+_pack = msgspec.msgpack.Encoder().encode
 
 PAGE = 2000  # rows of one page at the most
 
@@ -42,6 +51,7 @@ class QueryDesk:
             "why": self._why,
             "output": self._output,
             "purge": self._purge,
+            "db_query": self._db_query,
         }
 
     def answer(self, session: Session, query: Query) -> None:
@@ -57,10 +67,26 @@ class QueryDesk:
             text = ErrorText(error.ename, error.evalue, "")
             self.book.out.client(session, Reply(query.request, None, text))
         except (KeyError, TypeError, ValueError) as error:
-            text = ErrorText(type(error).__name__, f"the arguments of {query.what} do not fit: {error}", "")
+            text = ErrorText(type(error).__name__, f"{query.what}: {error}", "")
+            self.book.out.client(session, Reply(query.request, None, text))
+        except sqlite3.Error as error:
+            log.exception("%s failed", query.what)
+            text = ErrorText("StorageFull", f"the history cannot be read: {error}", "")
             self.book.out.client(session, Reply(query.request, None, text))
         else:
-            self.book.out.client(session, Reply(query.request, body))
+            self.book.out.client(session, self._reply(query, body))
+
+    def _reply(self, query: Query, body: Any) -> Reply:
+        packed = _pack(body)
+        if len(packed) > MAX_FRAME:
+            what = f"the answer to {query.what} has {len(packed):,} bytes, and one message at most {MAX_FRAME:,}"
+            return Reply(
+                query.request, None, ErrorText("MessageTooLarge", f"{what}: ask for fewer tasks or keys", "")
+            )
+        return Reply(query.request, msgspec.Raw(packed))
+
+    def _db_query(self, session: Session, arguments: dict[str, Any]) -> Any:
+        return db_query(self.book, arguments["query"], arguments.get("keys"))
 
     # Queues and engines --------------------------------------------------------------------------------------------
 

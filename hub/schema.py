@@ -8,7 +8,7 @@ rewrites no body. So a task costs one insert in its life, and a lease one row ho
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -32,6 +32,7 @@ CREATE TABLE leases(id INTEGER PRIMARY KEY, engine INTEGER NOT NULL, tasks BLOB 
 CREATE TABLE attempts(
     task INTEGER, attempt INTEGER, engine INTEGER, began REAL, ended REAL, outcome TEXT, PRIMARY KEY(task, attempt)
 ) WITHOUT ROWID;
+CREATE TABLE resubmits(old INTEGER PRIMARY KEY, new INTEGER NOT NULL);
 CREATE TABLE blobs(name TEXT, owner INTEGER, size INTEGER, PRIMARY KEY(name, owner)) WITHOUT ROWID;
 CREATE INDEX blobs_of ON blobs(owner);
 """
