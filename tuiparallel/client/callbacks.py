@@ -18,10 +18,13 @@ class Callbacks:
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._closed = False
 
     def put(self, function: Callable[[], object]) -> None:
         """Run it soon."""
         with self._lock:
+            if self._closed:
+                return  # nobody is there to run it
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -40,7 +43,9 @@ class Callbacks:
 
     def close(self) -> None:
         """End the thread, after what was put before."""
-        thread = self._thread
+        with self._lock:
+            self._closed = True
+            thread = self._thread
         if thread is not None:
             self._queue.put(None)
             if thread is not threading.current_thread():

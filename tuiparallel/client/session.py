@@ -125,12 +125,13 @@ class Session:
             self.link.send(ClientBye())
         self.closed = True
         self.receiver.close(linger)
-        self.callbacks.close()
         gone = ClientClosed("this client was closed while the answer was awaited")
         for request in self.requests.fail(gone):
             _tell(request.watchers)
         for watch in list(self._watches):
             watch.look()
+        self.callbacks.close()
+        _sessions.discard(self)
 
     def abandon(self) -> None:
         """In a forked child: nothing of this works here."""
@@ -185,13 +186,13 @@ class Session:
         """Why no answer can be expected any more; None as long as there is hope."""
         if self.closed:
             return ClientClosed(self._why_closed)
+        if self.ended_because is not None:
+            return HubUnreachable(f"the cluster {self.connection.name!r} has ended: {self.ended_because}")
         state = self.link.state
         if state is LinkState.LIVE:
             return None
         if state is LinkState.REFUSED:
             return self._refusal()
-        if self.ended_because is not None:
-            return HubUnreachable(f"the cluster {self.connection.name!r} has ended: {self.ended_because}")
         away = self.clock.monotonic() - self.link.changed_at
         if away > self.hub_timeout:
             return HubUnreachable(
