@@ -150,7 +150,9 @@ class TuiparApp(App[Chosen]):
             return
         if self.feed is not None:
             self.feed.start()
-        if self._connect is not None:
+        if self.client is not None:
+            self._connected(self.client)
+        elif self._connect is not None:
             self.calls.call(self._connect, self._connected, self._unconnected)
 
     def _connected(self, client: Client) -> None:
@@ -164,10 +166,11 @@ class TuiparApp(App[Chosen]):
 
     def print_line(self, text: str) -> None:
         """Shows what ran in the background has to say, and keeps it for after leaving."""
-        for line in text.rstrip().splitlines():
-            self.printed.append(line)
-        if self.printed:
-            self.say(self.printed[-1])
+        lines = [line.rstrip() for line in text.rstrip().splitlines()]
+        self.printed += lines
+        if heading := next((line.strip() for line in lines if line.strip()), ""):
+            more = f"   ({len(lines) - 1} more lines are printed after leaving)" if len(lines) > 1 else ""
+            self.say(heading + more)
 
     def pick(self, reason: str) -> None:
         """Offers the clusters that run, and a new one."""

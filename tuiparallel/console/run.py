@@ -15,11 +15,14 @@ from tuiparallel.console.app import TuiparApp
 from tuiparallel.console.crash import guarded
 from tuiparallel.console.desk import Options
 from tuiparallel.console.figures import plural
+from tuiparallel.errors import ParallelError
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.monitor.feed import Feed
 from tuiparallel.monitor.rows import LinkState
 from tuiparallel.monitor.store import ClusterStore
 from tuiparallel.wire.connection import Connection
+
+SOON = 0.25  # seconds a hub that is well has to greet a client, and what was sent last has to leave
 
 
 def run_console(
@@ -43,6 +46,8 @@ def run_console(
         app = console_app(target, options, background)
         with guarded():
             chosen = app.run()
+        if app.client is not None:
+            app.client.close(SOON)
         for text in app.printed:
             print(text)
         if app.signal:
@@ -61,11 +66,20 @@ def console_app(
     """The app on a cluster, with a feed of its own and a Client that connects behind the first frame."""
     store = ClusterStore()
     clock = SystemClock()
-    connect = (lambda: Client(target, timeout=60)) if target is not None and not options.readonly else None
-    app = TuiparApp(None, None, store, options, clock=clock, connect=connect, background=background)
+    client = _at_once(target) if target is not None else None
+    connect = (lambda: Client(target, timeout=60)) if target is not None and client is None else None
+    app = TuiparApp(client, None, store, options, clock=clock, connect=connect, background=background)
     if target is not None:
         app.feed = Feed(store, target, app.changed, name="tuipar", clock=clock)
     return app
+
+
+def _at_once(target: Path | Connection) -> Client | None:
+    """A Client of a hub that answers; None when it does not soon, and it is then tried behind the first frame."""
+    try:
+        return Client(target, timeout=SOON)
+    except (ParallelError, OSError, ValueError, TimeoutError):
+        return None
 
 
 def farewell(app: TuiparApp) -> str:
