@@ -13,7 +13,7 @@ check: $(VENV)/.ready ## format, lint, types, who imports whom
 long: $(VENV)/.ready ## the fault matrix and the soak
 	$(BIN)/python -m pytest -m long
 bench: $(VENV)/.ready ## the figures of the README, each with its spread
-	$(BIN)/python -m pytest -m bench -s
+	$(BIN)/python -m pytest -m bench -s -o faulthandler_timeout=0
 screenshots: $(VENV)/.ready ## draws screenshots/ again from the real app
 	$(BIN)/python screenshots/make.py
 $(VENV)/.ready: pyproject.toml

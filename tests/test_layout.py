@@ -100,8 +100,10 @@ def test_importing_brings_no_drawing(module: str) -> None:
     assert fresh(code) == "[]\n"
 
 
-def test_the_hub_loads_nothing_that_unpickles() -> None:
-    code = "import sys, tuiparallel.hub.main; print([n for n in ('cloudpickle', 'numpy') if n in sys.modules])"
+def test_p7_the_hub_loads_nothing_that_unpickles() -> None:
+    code = (
+        "import sys, tuiparallel.hub.main; print([n for n in ('cloudpickle', 'numpy') if n in sys.modules])"
+    )
     assert fresh(code) == "[]\n"
 
 

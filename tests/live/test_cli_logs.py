@@ -59,3 +59,12 @@ def observers(client: Client) -> list[dict[str, Any]]:
         timeout=60,
     )
     return [row for row in map(json.loads, done.stdout.splitlines()) if row["connected"]]
+
+
+def test_p10_what_a_task_prints_cannot_draw(client: Client, capsys: Capture) -> None:
+    hostile = "\x1b]0;title\x07\x1b[2J\x1b]52;c;aGVsbG8=\x1b\\\x9b31mred\x00 plain"
+    client[1].apply_sync(print, hostile)
+    assert run(["logs", "-n", "1", "-c", "shared"]) == 0
+    text = capsys.readouterr().out
+    assert "plain" in text
+    assert not [char for char in text if char != "\n" and (ord(char) < 32 or 127 <= ord(char) < 160)]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
+import zmq
 
 from tests.live.conftest import PrivateCluster
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.cluster.processes import processes_of
+from tuiparallel.wire.messages import Kind, Ran, Results, Submit, Work
 
 LISTEN = "0A"  # state column of /proc/net/tcp
 
@@ -90,3 +94,38 @@ def test_p9_d39_no_key_and_no_pickle_in_logs_arguments_or_environment(private_cl
     assert not any(key.encode() in logs for key in keys)
     assert secret.encode() not in logs
     assert b"\x80\x05" not in logs and b"\\x80\\x05" not in logs  # how a pickle begins
+
+
+class Trap:
+    """An object whose unpickling leaves a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_p7_what_a_stranger_sends_reaches_no_python(private_cluster: PrivateCluster, tmp_path: Path) -> None:
+    trap = tmp_path / "trapped"
+    pickled = pickle.dumps(Trap(trap))
+    frames = [pickled, b"\0\0\0\0" + pickled, b"", b"\xc1" * 100, b"GET / HTTP/1.1\r\n\r\n", os.urandom(1000)]
+    number = (0).to_bytes(4, "little")
+    submit = Submit(0, 1, Work(Kind.APPLY, "f", True, 0.0), b"h" * 16, pickled, [pickled])
+    results = Results(1, [Ran(1, 1, True, 0.0, 0.0, pickled, None)])
+    frames += [number + msgspec.msgpack.encode(message) for message in (submit, results)]
+    cluster = private_cluster(1)
+    with cluster as client, zmq.Context() as context:
+        for name in ("c.ipc", "e.ipc"):
+            with context.socket(zmq.DEALER) as socket:
+                socket.linger = 1000
+                socket.connect(f"ipc://{cluster.config.sockets}/{name}")
+                for frame in frames * 20:
+                    socket.send(frame)
+        assert client[0].apply_sync(abs, -1) == 1
+        assert client.queue_status()["unassigned"] == 0
+        pid = cluster.pids["hub"]
+    assert not trap.exists()
+    log = (cluster.directory / "log" / "hub.log").read_text()
+    assert f"hub {pid} serves" in log and log.count("serves") == 1  # it was not started again
+    assert "Traceback" not in log

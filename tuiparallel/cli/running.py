@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tuiparallel.cli.call import Call
 from tuiparallel.cli.exits import ExitCode, late, usage
 from tuiparallel.errors import RemoteError
+from tuiparallel.monitor.sanitize import clean_block
 
 
 def execute(call: Call, code: str, targets: str | None, timeout: float | None) -> int:
@@ -78,16 +79,21 @@ def _show(call: Call, facts: Any, several: bool) -> None:
         )
         return
     prefix = f"[{facts['engine_id']}] " if several else ""
-    for line in facts["stdout"].splitlines():
+    for line in _safe(facts["stdout"], sys.stdout).splitlines():
         call.out.text(prefix + line)
     if value is not None:
-        for line in value.splitlines():
+        for line in _safe(value, sys.stdout).splitlines():
             call.out.text(prefix + line)
     trouble = facts["stderr"].splitlines()
     if error is not None:
         trouble += error.traceback.rstrip().splitlines() or [f"{error.ename}: {error.evalue}"]
     for line in trouble:
-        sys.stderr.write(f"{prefix}{line}\n")
+        sys.stderr.write(f"{prefix}{_safe(line, sys.stderr)}\n")
+
+
+def _safe(text: str, stream: TextIO) -> str:
+    """Without control sequences where a terminal would obey them; a pipe or a file gets what was printed."""
+    return clean_block(text) if stream.isatty() else text
 
 
 def _text_of(shown: Any) -> str | None:
