@@ -39,6 +39,20 @@ def test_pygments_colours_in_bytes() -> None:
     assert set(kinds('s = """a\nb"""', 1).values()) == {"string"}
 
 
+def test_lines_are_coloured_alone_as_they_are_in_the_whole() -> None:
+    lines = [
+        "import os",
+        "def f(x): return [x for x in 'a b']",
+        "@g",
+        "class A(B): pass",
+        "# ü 1",
+        "x = 0x1f + 2.5  # ok",
+    ]
+    apart = [kinds(line) for line in lines]
+    text = "\n".join([*lines, 's = """t"""'])  # the quotes make it be read as a whole
+    assert [kinds(text, row) for row in range(len(lines))] == apart
+
+
 def test_a_magic_is_its_own_colour_and_its_body_is_python() -> None:
     text = "%%map x in range(3)\nreturn x"
     assert kinds(text) == {"%%map x in range(3)": "magic"}

@@ -6,7 +6,9 @@ is called after every edit; here it is filled from Pygments. Both are tried by a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import Protocol
 
 from pygments.lexers.python import PythonLexer  # type: ignore[import-untyped]
@@ -43,6 +45,7 @@ _KINDS: tuple[tuple[_TokenType, str], ...] = (
     (Name.Exception, "builtin"),
 )
 
+_SPANS = re.compile(r"'''|\"\"\"|\\$", re.MULTILINE)
 _lexer = PythonLexer(stripnl=False, ensurenl=False)
 
 
@@ -57,6 +60,7 @@ def styles_of(paint: Painter) -> dict[str, Style]:
     return {kind: paint.style(name) for kind, name in STYLES.items()}
 
 
+@cache
 def kind_of(token: _TokenType) -> str:
     """The kind of a Pygments token, empty for plain text."""
     for group, kind in _KINDS:
@@ -70,16 +74,20 @@ def marks(text: str) -> dict[int, list[Mark]]:
     found: dict[int, list[Mark]] = {}
     if text.count("\n") >= MOST_LINES:
         return found
-    skip = 0
+    head, _, body = text.partition("\n")
+    first = 0
     if text.lstrip(" ").startswith(("%", "!")):
-        first = text.partition("\n")[0]
-        found[0] = [(0, len(first.encode()), "magic")]
-        skip = len(first)
-    row = 0
-    column = 0
-    if skip:
-        column = len(text[:skip].encode())
-    for kind, piece in _pieces(text[skip:]):
+        found[0] = [(0, len(head.encode()), "magic")]
+        if not body:
+            return found
+        first, text = 1, body
+    if _SPANS.search(text) is None:  # nothing reaches over a line's end, so lines are coloured one by one, and kept
+        for row, line in enumerate(text.split("\n"), first):
+            if line and (of_line := _line_marks(line)):
+                found[row] = list(of_line)
+        return found
+    row, column = first, 0
+    for kind, piece in _pieces(text):
         for number, part in enumerate(piece.split("\n")):
             if number:
                 row, column = row + 1, 0
@@ -88,6 +96,18 @@ def marks(text: str) -> dict[int, list[Mark]]:
                 found.setdefault(row, []).append((column, column + width, kind))
             column += width
     return found
+
+
+@lru_cache(maxsize=2048)
+def _line_marks(line: str) -> tuple[Mark, ...]:
+    found: list[Mark] = []
+    column = 0
+    for kind, piece in _pieces(line):
+        width = len(piece) if piece.isascii() else len(piece.encode("utf-8", "replace"))
+        if kind and piece.strip():
+            found.append((column, column + width, kind))
+        column += width
+    return tuple(found)
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:

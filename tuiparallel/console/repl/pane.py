@@ -37,6 +37,7 @@ from tuiparallel.console.repl.searching import AskLine
 
 LOOKS = 10  # a second, while a cell is open
 HINT = "⏎ run   ^J new line   ^T mode   ^G targets   tab complete   ^R history   ^C interrupt   esc leave"
+LONGEST_GHOST = 200  # characters typed, above which no cell of the history is suggested
 SHORT_HINT = "⏎ run  ^J line  ^T mode  ^G targets  tab names  ^R history  ^C stop  esc leave"
 
 
@@ -325,7 +326,7 @@ class ReplPane(Vertical):
             self._note = None
         if text != self._walked:
             self._walk = None
-        self.editor.show_ghost(self.history.newest(text))
+        self.editor.show_ghost(self.history.newest(text) if len(text) < LONGEST_GHOST else None)
         self.completing.typed()
         self.draw_prompt()
 
