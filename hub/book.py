@@ -21,7 +21,7 @@ from tuiparallel.hub.tally import Tally
 from tuiparallel.link.doors import Peer, Role
 from tuiparallel.wire.config import ClusterConfig
 from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of, spans, task_id
-from tuiparallel.wire.messages import EventRow, LimitRow, Message, Notice
+from tuiparallel.wire.messages import EventRow, LimitRow, Message, Notice, Reply
 
 log = logging.getLogger("tuiparallel.hub")
 
@@ -33,6 +33,8 @@ class Outgoing:
     messages: list[tuple[Role, Peer, Message]] = field(default_factory=list)
 
     def client(self, session: Session, message: Message) -> None:
+        if isinstance(message, Reply) and message.request in session.commands:
+            session.commands[message.request] = message
         if session.peer is not None:
             self.messages.append((Role.CLIENT, session.peer, message))
 

@@ -7,9 +7,9 @@ from typing import assert_never
 
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.delivery import Delivery
-from tuiparallel.hub.dependencies import Fact
 from tuiparallel.hub.engines import EngineDesk
-from tuiparallel.hub.events import AbortAsked, Death, TaskEnded, TasksSubmitted
+from tuiparallel.hub.events import AbortAsked, Death
+from tuiparallel.hub.intake import Intake, RefusedError
 from tuiparallel.hub.registry import Session
 from tuiparallel.hub.requests import Requests
 from tuiparallel.hub.task import Batch
@@ -33,7 +33,6 @@ from tuiparallel.wire.messages import (
     Interrupt,
     Leave,
     Message,
-    Need,
     Notice,
     Observe,
     Query,
@@ -47,11 +46,12 @@ from tuiparallel.wire.messages import (
     Submit,
     Welcome,
 )
-from tuiparallel.wire.states import State
 
 _INTERRUPT = 2
 DOUBT = 5.0  # seconds a client has to submit again what it waits for
 MOST_DOUBTFUL = 1_000_000
+COMMANDS = (Abort, Clear, Signal, Shutdown, Scale, Ask, Query)
+MOST_COMMANDS = 256  # commands per client that are remembered, with their answers
 MOST_REJECTED = 1000  # submissions per client whose refusal is remembered
 
 
@@ -60,6 +60,7 @@ class ClientDesk:
 
     def __init__(self, book: Book, engines: EngineDesk, requests: Requests, delivery: Delivery) -> None:
         self.book, self.engines, self.requests, self.delivery = book, engines, requests, delivery
+        self.intake = Intake(book)
         self.observing: set[int] = set()  # sessions that get deltas
         self.new_observers: list[Session] = []  # to be sent a snapshot at the end of this turn
 
@@ -71,13 +72,16 @@ class ClientDesk:
         session = self.book.registry.session_of_peer.get(peer)
         if session is None:
             return  # its Hello was refused
+        if isinstance(message, COMMANDS) and self._is_copy(session, message):
+            return
         match message:
             case Submit():
                 self._submit(session, message)
             case Got():
                 self.delivery.got(session, message)
             case Query():
-                self.book.after_commit.append((session, message))
+                again = self._resubmit(session, message) if message.what == "resubmit" else message
+                self.book.after_commit.append((session, again))
             case Abort():
                 self._abort(session, message)
             case Clear(request, targets):
@@ -96,6 +100,20 @@ class ClientDesk:
                 self.gone(session)
             case _:
                 assert_never(message)
+
+    def _is_copy(self, session: Session, command: Abort | Clear | Signal | Shutdown | Scale | Ask | Query) -> bool:
+        """Whether a command came before: it must not be carried out twice, but its answer may have been lost."""
+        if isinstance(command, Query) and command.what != "resubmit":
+            return False
+        if command.request in session.commands:
+            answer = session.commands[command.request]
+            if answer is not None:
+                self.book.out.client(session, answer)
+            return True
+        session.commands[command.request] = None
+        if len(session.commands) > MOST_COMMANDS:
+            del session.commands[next(iter(session.commands))]
+        return False
 
     def apologise(self, role: Role, peer: Peer, message: Message) -> None:
         """A message that could not be handled: whoever waits for its answer gets one."""
@@ -198,9 +216,6 @@ class ClientDesk:
         if error is not None:
             self._reject(session, submit, error)
             return
-        session.next = submit.first + submit.count
-        if session.doubtful:
-            session.doubtful.difference_update(range(submit.first, session.next))
         first = task_id(session.number, submit.first)
         batch = Batch(
             first,
@@ -211,23 +226,8 @@ class ClientDesk:
             submit.calls,
             [(use.index, use.name, use.size) for use in submit.blobs],
         )
-        session.open += batch.count
-        book.open_bytes += batch.size
-        book.journal.batches.append((batch, book.date))
-        if code is not None and submit.function not in book.stored_functions:
-            book.stored_functions.add(submit.function)
-            book.journal.functions[submit.function] = code
-        if batch.blobs:
-            book.holdings.add((name, size) for _, name, size in batch.blobs)
-        book.tally.submitted(batch)
-        book.tell(self._event(batch))
+        self.intake.take(session, batch)
         book.accepted.add(session.number, submit.first, book.now, submit.count == 1)
-        if book.feed.observers:
-            book.feed.client_changed(session.number)
-            tasks = book.scheduler.tasks
-            if batch.count <= book.feed.rows_per_window:
-                ids = range(batch.first, batch.first + batch.count)
-                book.feed.tasks_changed([tasks[id] for id in ids if id in tasks])
 
     def _reject(self, session: Session, submit: Submit, error: ErrorText) -> None:
         """Not stored, and never will be: said again when the answer was lost."""
@@ -252,7 +252,6 @@ class ClientDesk:
 
     def _unacceptable(self, submit: Submit) -> ErrorText | None:
         """Why a submission cannot be stored; None when it can."""
-        book = self.book
         work = submit.work
         if not 1 <= submit.count <= MAX_BATCH or submit.first + submit.count > COUNTER_MASK:
             return ErrorText("ValueError", f"a submission has 1 to {MAX_BATCH} tasks, not {submit.count}", "")
@@ -265,52 +264,14 @@ class ClientDesk:
                 return ErrorText("ValueError", f"no task of this submission can have the blob {use.name!r:.100}", "")
         if not work.balanced and (work.targets is None or len(work.targets) != submit.count):
             return ErrorText("ValueError", "a direct submission needs one target for each task", "")
-        if book.storage_error:
-            return ErrorText("StorageFull", f"the hub cannot store tasks now: {book.storage_error}", "")
-        if book.config.free_disk and book.room() < book.config.free_disk:
-            text = f"only {book.room():,} bytes are free for {book.config.directory}, and free_disk is "
-            return ErrorText("StorageFull", f"{text}{book.config.free_disk:,}: make room there", "")
-        if book.open_bytes > book.config.open_bytes:
-            text = f"open tasks hold {book.open_bytes:,} bytes, the limit is open_bytes={book.config.open_bytes:,}"
-            return ErrorText("StorageFull", text, "")
-        return None
+        return self.intake.full()
 
-    def _event(self, batch: Batch) -> TasksSubmitted:
-        """The event for the rules, with what `after` and `follow` name resolved to tasks and facts."""
-        needs: list[tuple[Need, bool, list[TaskId]]] = []
-        ended: dict[TaskId, Fact] = {}
-        for need, follow in ((batch.work.after, False), (batch.work.follow, True)):
-            if need is None:
-                continue
-            ids, strangers = self.book.task_ids(need.tasks)
-            if strangers:
-                hex, first, _ = strangers[0]
-                return TasksSubmitted(batch, invalid=f"it depends on {hex}-{first}, which is no task of this cluster")
-            missing = [id for id in ids if id not in self.book.scheduler.tasks]
-            facts = self._facts(missing)
-            for id in missing:
-                if id not in facts or id >= batch.first and id < batch.first + batch.count:
-                    name = self.book.ranges([id])
-                    text = f"it depends on {name[0][0]}-{name[0][1]}, which the hub does not know (any more)"
-                    return TasksSubmitted(batch, invalid=text)
-            ended.update(facts)
-            needs.append((need, follow, ids))
-        return TasksSubmitted(batch, needs, ended)
-
-    def _facts(self, ids: list[TaskId]) -> dict[TaskId, Fact]:
-        if not ids:
-            return {}
-        wanted = set(ids)
-        facts = {
-            TaskId(id): Fact(row[2] == State.DONE, row[3]) for id, row in self.book.history.tasks(list(ids)).items()
-        }
-        for row in self.book.journal.tasks:  # ended in this very turn
-            if row[0] in wanted:
-                facts[TaskId(row[0])] = Fact(row[2] == State.DONE, row[3])
-        for effect in self.book.effects:
-            if isinstance(effect, TaskEnded) and effect.task.id in wanted:
-                facts[effect.task.id] = Fact(effect.state is State.DONE, effect.task.engine)
-        return facts
+    def _resubmit(self, session: Session, query: Query) -> Reply:
+        """Submit tasks again, as they were; the answer, for after the commit, names the new ones."""
+        try:
+            return Reply(query.request, self.intake.again(session, query.arguments["tasks"]))
+        except RefusedError as error:
+            return Reply(query.request, None, error.text)
 
     # Control -------------------------------------------------------------------------------------------------------
 

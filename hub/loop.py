@@ -163,6 +163,8 @@ class Loop:
         for session, message in questions:
             if isinstance(message, Query):
                 self.queries.answer(session, message)
+            else:
+                self.book.out.client(session, message)  # an answer that names what is on record now
 
     def _send(self) -> None:
         self.delivery.send()

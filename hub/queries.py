@@ -74,7 +74,13 @@ class QueryDesk:
             text = ErrorText("StorageFull", f"the history cannot be read: {error}", "")
             self.book.out.client(session, Reply(query.request, None, text))
         else:
-            self.book.out.client(session, self._reply(query, body))
+            reply = self._reply(query, body)
+            if self.book.journal.others:
+                self.book.after_commit.append(
+                    (session, reply)
+                )  # it has changed something: said when that is on record
+            else:
+                self.book.out.client(session, reply)
 
     def _reply(self, query: Query, body: Any) -> Reply:
         packed = _pack(body)

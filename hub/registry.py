@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tuiparallel.wire.ids import EngineId, SessionId
 from tuiparallel.wire.known import KnownFunctions
-from tuiparallel.wire.messages import ErrorText, Exited, Outcome, Vital
+from tuiparallel.wire.messages import ErrorText, Exited, Outcome, Reply, Vital
 from tuiparallel.wire.states import EngineState
 
 Peer = bytes
@@ -69,6 +69,9 @@ class Session:
     blocked_until: float = 0.0  # its pipe was full: no outcomes before this, monotonic
     fresh: dict[str, list[Outcome]] = field(default_factory=dict)  # outcomes of this turn, by session
     rejected: dict[int, tuple[int, ErrorText]] = field(default_factory=dict)  # Submits by first: how many, and why
+    commands: dict[int, Reply | None] = field(
+        default_factory=dict
+    )  # by request: the answer, None while there is none
     doubtful: set[int] = field(default_factory=set)  # counters it waits for and nobody has submitted (yet)
     doubtful_at: float = 0.0  # since when, monotonic
     away_at: float = 0.0  # when it was last seen leaving, monotonic
