@@ -12,7 +12,7 @@ from tuiparallel.hub.events import TaskEnded
 from tuiparallel.hub.registry import Engine, Registry
 from tuiparallel.hub.scheduler import Scheduler
 from tuiparallel.hub.tally import Merged, Tally
-from tuiparallel.hub.task import Task
+from tuiparallel.hub.task import Batch, Task
 from tuiparallel.wire.messages import (
     Chunk,
     ClientRow,
@@ -28,6 +28,7 @@ from tuiparallel.wire.messages import (
 from tuiparallel.wire.states import EngineState, State
 
 ROWS_A_SECOND = 2000  # tasks that get rows of their own; above it they are merged
+BURST = 2000  # rows of open tasks that may be sent at once
 SNAPSHOT_TASKS = 2000
 MOST_OUTPUT = 1 << 20  # characters of output in one delta; the offsets tell a reader what it missed
 MOST_EVENTS = 1000
@@ -60,7 +61,8 @@ class Feed:
         self.events: list[EventRow] = []  # the newest, for who attaches late
         self._window = Window()
         self._due = 0.0
-        self._last_counters: Counters | None = None
+        self._allowance = float(BURST)  # rows of open tasks that may be sent now
+        self._merging = False
 
     # What happens --------------------------------------------------------------------------------------------------
 
@@ -89,12 +91,24 @@ class Feed:
                 self._window.output.append(chunk)
 
     def tasks_changed(self, tasks: list[Task]) -> None:
-        """Submitted, assigned, begun or given back: rows while they are few."""
-        window = self._window
-        if self.observers and window.rows + len(tasks) <= self.rows_per_window:
-            window.rows += len(tasks)
-            for task in tasks:
-                window.tasks[task.id] = self._task_row(task)
+        """Submitted, assigned, begun or given back: rows for the first of them, as far as the allowance goes.
+
+        None while tasks end so fast that they are merged: their rows would never hear of their end.
+        """
+        if not self.observers or self._merging or self._allowance < 1:
+            return
+        shown = tasks[: int(self._allowance)]
+        self._allowance -= len(shown)
+        rows = self._window.tasks
+        for task in shown:
+            rows[task.id] = self._task_row(task)
+
+    def submitted(self, batch: Batch) -> None:
+        """A new submission: its first tasks get rows."""
+        if self.observers and not self._merging:
+            tasks = self.scheduler.tasks
+            ids = range(batch.first, batch.first + min(batch.count, int(self._allowance)))
+            self.tasks_changed([tasks[id] for id in ids if id in tasks])
 
     def tasks_ended(self, effects: list[TaskEnded], merged: list[Merged], date: float) -> None:
         window = self._window
@@ -105,6 +119,7 @@ class Feed:
             for effect in effects:
                 window.tasks[effect.task.id] = _ended_row(effect, self._submission(effect.task), date)
             return
+        self._merging = True
         for effect in effects if window.tasks else ():
             window.tasks.pop(effect.task.id, None)
         for group in merged:
@@ -119,6 +134,8 @@ class Feed:
 
     def due(self, now: float) -> bool:
         """Whether a delta should be made now."""
+        if now > self._due + self.interval:  # nothing has been told for a while
+            self._merging, self._allowance = False, float(BURST)
         return self.observers > 0 and now >= self._due
 
     def next_deadline(self) -> float | None:
@@ -145,6 +162,8 @@ class Feed:
         if not self._anything():
             return None
         self._due = now + self.interval
+        self._allowance = min(BURST, self._allowance + self.rows_per_window)
+        self._merging = bool(self._window.merged)
         window, self._window = self._window, Window()
         tally = self.tally
         functions = [tally.functions[name].row() for name in tally.dirty_functions if name in tally.functions]

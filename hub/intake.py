@@ -64,10 +64,7 @@ class Intake:
         book.tell(self._event(batch))
         if book.feed.observers:
             book.feed.client_changed(session.number)
-            tasks = book.scheduler.tasks
-            if batch.count <= book.feed.rows_per_window:
-                ids = range(batch.first, batch.first + batch.count)
-                book.feed.tasks_changed([tasks[id] for id in ids if id in tasks])
+            book.feed.submitted(batch)
 
     def _event(self, batch: Batch) -> TasksSubmitted:
         """The event for the rules, with what `after` and `follow` name resolved to tasks and facts."""
