@@ -86,7 +86,6 @@ class Engine:
         self._waiting = False  # the main thread has nothing to do
         self._leaving: str | None = None
         self._code = 0
-        self._terminated = False
         self._asked = False  # the hub itself wants it to leave
         self._queue = TaskQueue(settings.unkept_bytes)
         self._results: list[Ran] = []
@@ -101,7 +100,7 @@ class Engine:
         current.live_in(settings.directory)
         self._shelf = Shelf(self._runner.functions)
         self._mark = None if settings.mark is None else MarkWriter(settings.mark)
-        self._main, self._pid = threading.get_ident(), os.getpid()
+        self._main = threading.get_ident()
         self._link = Link(
             settings.address,
             ToEngine,
@@ -121,7 +120,6 @@ class Engine:
         forks.watch(self._in_child)
         self._capture.install()
         self._interrupts.install()
-        signal.signal(signal.SIGTERM, self._on_terminate)
         self._thread.start()
         mark = self._mark
         run = self._runner.run
@@ -168,8 +166,6 @@ class Engine:
             while self._waiting and self._leaving is None:
                 for message in turn(timeout):
                     handle(message)
-                if self._terminated:
-                    self._leave("SIGTERM")
                 timeout = self._look()
         finally:
             self._helm.leave()
@@ -222,17 +218,13 @@ class Engine:
             self._link.send(Output(part))
 
     def _in_child(self) -> None:
-        """In a process that user code has forked: it is no engine, and signals mean there what they usually do."""
-        self._link.abandon()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        """In a process that user code has forked: it is no engine, and an interrupt means there what it usually does.
 
-    def _on_terminate(self, signum: int, frame: object) -> None:
-        if os.getpid() != self._pid:  # a child that was hit before it could become one
-            os._exit(128 + signum)
-        # No more than this: the main thread may be anywhere, with the mutex held.
-        self._terminated = True
-        self._link.wake()
+        There is no handler for SIGTERM at all: one that comes just after a fork would be lost (Python drops what is
+        pending then), and multiprocessing would wait for ever for the child that it has ended so.
+        """
+        self._link.abandon()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _close(self) -> None:
         if self._thread.is_alive():
@@ -263,8 +255,6 @@ class Engine:
                 with self._helm.turn() as ours:
                     for message in turn(timeout) if ours else ():
                         handle(message)
-                if self._terminated:
-                    self._leave("SIGTERM")
                 timeout = self._look()
         except BaseException as failure:  # an engine that nobody can reach must not stay
             sys.excepthook(type(failure), failure, failure.__traceback__)

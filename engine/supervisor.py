@@ -188,7 +188,8 @@ class Supervisor:
         self._link.post(self._number, exited)
         path.unlink(missing_ok=True)
         if watched is not None and not self._ending:
-            self._consider_restart(watched, mark)
+            if order.signum != signal.SIGTERM:  # somebody has asked it to end: that is no failure
+                self._consider_restart(watched, mark)
 
     def _consider_restart(self, watched: Watched, mark: Mark | None) -> None:
         if self._config.restart != "on-failure" or watched.asked or (mark is not None and mark.leaving):

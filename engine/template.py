@@ -34,6 +34,7 @@ HUB_AGAIN = 75  # the hub's exit code for "start me again at once"
 FAILED = 70  # exit code of a child whose own code has failed
 HUB_STARTS = 5  # within a minute
 SUPERVISOR_STARTS = 10
+LEAVE_ROOM = 0.3  # seconds that engines have to leave by themselves
 HUB_ROOM = 1.0  # seconds that the hub has, beyond the grace of the engines, to end by itself
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -424,19 +425,20 @@ class Template:
         self._timers.clear()
         print(f"the cluster ends: {reason}", file=sys.stderr)
         self._tell(orders.Ending(reason))
-        for child in self._children.values():
-            if child.role != "supervisor":
-                _kill(child.pid, signal.SIGTERM)
         grace = self._config.stop_grace
-        self._after(grace, lambda: self._kill_all("engine"))
-        self._after(grace + HUB_ROOM, lambda: self._kill_all("hub"))
-        self._after(grace + 2 * HUB_ROOM, lambda: self._kill_all("supervisor"))
+        # The hub, when it ends, has told the engines to leave; SIGTERM is for those that have not heard it.
+        heard = self._was_ready
+        self._signal_all("hub", signal.SIGTERM)
+        self._after(min(LEAVE_ROOM, grace) if heard else 0.0, lambda: self._signal_all("engine", signal.SIGTERM))
+        self._after(grace, lambda: self._signal_all("engine", signal.SIGKILL))
+        self._after(grace + HUB_ROOM, lambda: self._signal_all("hub", signal.SIGKILL))
+        self._after(grace + 2 * HUB_ROOM, lambda: self._signal_all("supervisor", signal.SIGKILL))
         self._close_supervisor()
 
-    def _kill_all(self, role: str) -> None:
+    def _signal_all(self, role: str, signum: int) -> None:
         for child in self._children.values():
             if child.role == role:
-                _kill(-child.pid if role == "engine" else child.pid, signal.SIGKILL)
+                _kill(child.pid, signum)
 
     def _close_supervisor(self) -> None:
         """When it is the last one, there is nothing left for it to watch."""
