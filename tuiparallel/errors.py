@@ -125,6 +125,7 @@ class RemoteError(ParallelError):
     """
 
     ENAME = ""  # the ename of a hub error where it differs from the name of its class
+    index: int | None = None  # of a map: the place in its input of the element that failed
 
     def __init__(
         self,

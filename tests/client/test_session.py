@@ -171,7 +171,9 @@ def test_requests_are_asked_again_after_a_reconnection(place: Path) -> None:
         thread = threading.Thread(target=lambda: answers.append(rc.hub_history()))
         thread.start()
         until(lambda: any(isinstance(message, Query) for message in hub.heard))
-        hub.answer = lambda hub, message: [Reply(message.request, [("ab", 0, 2)])] if isinstance(message, Query) else []
+        hub.answer = lambda hub, message: (
+            [Reply(message.request, [("ab", 0, 2)])] if isinstance(message, Query) else []
+        )
         hub.lose_the_connection()
         thread.join(10)
         assert answers == [["ab-0", "ab-1"]]

@@ -165,9 +165,10 @@ def test_b18_a_view_of_an_engine_that_was_restarted(private_cluster: Private) ->
 
 
 def test_b19_functions_and_arguments(rc: Client) -> None:
-    for call in (rc[0].apply, rc.load_balanced_view().apply_async, rc[:].map):
+    calls: list[Callable[..., Any]] = [rc[0].apply, rc.load_balanced_view().apply_async, rc[:].map]
+    for call in calls:
         with pytest.raises(TypeError, match="f must be callable"):
-            call(5, [1])  # type: ignore[operator]
+            call(5, [1])
     with pytest.raises(TypeError, match="tuple or a list"):
         rc.send_apply_message(None, abs, "ab")
 
@@ -248,7 +249,7 @@ def test_b30_unknown_flags(rc: Client) -> None:
     with pytest.raises(KeyError, match="did you mean 'block'"):
         rc[0].set_flags(blok=True)
     with pytest.raises(AttributeError, match="did you mean 'block'"):
-        rc[0].blok = True  # type: ignore[attr-defined]
+        rc[0].blok = True
     with pytest.raises(KeyError):
         rc[0].set_flags(retries=1)
 
@@ -403,9 +404,9 @@ def test_b43_tasks_that_end_their_engine(private_cluster: Private) -> None:
 def test_b44_references(rc: Client) -> None:
     with pytest.raises(TypeError, match="is a str"):
         Reference(5)  # type: ignore[arg-type]
-    for call in (lambda: rc[0].apply_sync(abs, Reference("nope")), lambda: rc[0].apply_sync(Reference("nope"))):
+    for call in ((abs, Reference("nope")), (Reference("nope"),)):
         with pytest.raises(NameError, match="'nope' is not defined") as caught:
-            call()
+            rc[0].apply_sync(*call)
         assert isinstance(caught.value, RemoteError) and caught.value.ename == "NameError"
 
 

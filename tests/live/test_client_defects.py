@@ -30,7 +30,9 @@ Private = Callable[..., Cluster]
 
 @pytest.fixture
 def nap(here: Here) -> Callable[..., Any]:
-    found: Callable[..., Any] = here("import time\ndef nap(s, value=None):\n    time.sleep(s)\n    return value")["nap"]
+    found: Callable[..., Any] = here("import time\ndef nap(s, value=None):\n    time.sleep(s)\n    return value")[
+        "nap"
+    ]
     return found
 
 
@@ -78,7 +80,12 @@ def test_d08_result_status_survives_local_errors(rc: Client, monkeypatch: pytest
     bad.wait(10)
     asked: list[Any] = []
     query = rc._query
-    monkeypatch.setattr(rc, "_query", lambda what, **k: asked.append(k) or query(what, **k))
+
+    def noted(what: str, **arguments: Any) -> Any:
+        asked.append(arguments)
+        return query(what, **arguments)
+
+    monkeypatch.setattr(rc, "_query", noted)
     slow = rc[0].apply_async(abs, 1)
     status = rc.result_status([bad, bad, slow, slow.msg_ids[0]])
     assert bad.msg_ids[0] in status["completed"]
@@ -334,9 +341,7 @@ def test_d34_imap_keeps_all_engines_busy(rc: Client, here: Here) -> None:
     assert len(used) == 40 and set(used) == set(rc.ids)
 
 
-def test_d35_stream_output_prints_each_line_once(
-    rc: Client, here: Here, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_d35_stream_output_prints_each_line_once(rc: Client, here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     chatty = here(
         "import time\ndef chatty(n):\n    for i in range(n):\n        print('line', i, flush=True)\n        time.sleep(0.05)"
     )["chatty"]
@@ -359,9 +364,9 @@ def test_d37_a_remote_attribute_error_arrives_as_itself(rc: Client) -> None:
     result = rc[0].apply_async(lambda: None.nothing)  # type: ignore[attr-defined]
     result.wait(10)
     with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'nothing'"):
-        result.r
+        _ = result.r
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        result.nonsense
+        _ = result.nonsense
 
 
 def test_d38_by_value_functions_need_no_module(rc: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

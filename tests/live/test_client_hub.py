@@ -23,7 +23,9 @@ Private = Callable[..., Cluster]
 
 @pytest.fixture
 def nap(here: Here) -> Callable[..., Any]:
-    found: Callable[..., Any] = here("import time\ndef nap(s, value=None):\n    time.sleep(s)\n    return value")["nap"]
+    found: Callable[..., Any] = here("import time\ndef nap(s, value=None):\n    time.sleep(s)\n    return value")[
+        "nap"
+    ]
     return found
 
 

@@ -30,7 +30,9 @@ def views(rc: Client) -> list[View]:
 
 @pytest.fixture
 def nap(here: Here) -> Callable[..., Any]:
-    found: Callable[..., Any] = here("import time\ndef nap(s, value=None):\n    time.sleep(s)\n    return value")["nap"]
+    found: Callable[..., Any] = here("import time\ndef nap(s, value=None):\n    time.sleep(s)\n    return value")[
+        "nap"
+    ]
     return found
 
 
@@ -79,7 +81,11 @@ def test_s90_remote_and_parallel_functions(rc: Client) -> None:
         return 2 * x
 
     assert double(2) == [4] * 4
-    assert double.__name__ == "double" and double.__doc__ == "Twice." and list(inspect.signature(double).parameters) == ["x"]
+    assert (
+        double.__name__ == "double"
+        and double.__doc__ == "Twice."
+        and list(inspect.signature(double).parameters) == ["x"]
+    )
 
     for dist in ("b", "r"):
         for on in (view, balanced):

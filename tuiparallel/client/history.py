@@ -64,7 +64,7 @@ class History(Sequence[str]):
 
     def counters(self) -> list[range]:
         """The ranges of counters."""
-        ends = [*self._starts[1:], self._length]
+        ends = [*self._starts[1:], self._length] if self._starts else []
         return [
             range(first, first + end - start)
             for first, start, end in zip(self._firsts, self._starts, ends, strict=True)

@@ -96,17 +96,9 @@ class AsyncMapResult(AsyncResult):
             place = start
             if outcome is not None and outcome.extras is not None and outcome.extras.error is not None:
                 place = outcome.extras.error.facts.get("index", start)
-            error.index = place  # type: ignore[attr-defined]
             if isinstance(error, RemoteError):
-                error.facts["index"] = place
+                error.index = place
         return error
-
-    def _composite(self, errors: list[Exception], values: list[Any]) -> Any:
-        made = super()._composite(errors, values)
-        for shown, error in zip(made.errors, errors, strict=True):
-            if not hasattr(shown, "index"):
-                shown.index = getattr(error, "index", None)  # type: ignore[attr-defined]
-        return made
 
     def _items(self, call: Call, index: int, start: int) -> list[Any]:
         """The elements of a task that has ended. Raises its error, unless errors are values."""
