@@ -11,8 +11,8 @@ from typing import Any
 
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.conditions import Condition, stored
-from tuiparallel.hub.history import TaskRecord
 from tuiparallel.hub.records import ALIASES, BODIES, COLUMNS, FROM, KEYS, Records, expression
+from tuiparallel.hub.schema import TaskRecord
 from tuiparallel.wire.ids import TaskId, parse_msg_id, task_id
 
 _OPEN = (

@@ -11,24 +11,21 @@ import logging
 import os
 import sqlite3
 import zlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tuiparallel.hub.evictions import Evictions
 from tuiparallel.hub.logbook import Logbook
-from tuiparallel.hub.schema import TABLES, VERSION
+from tuiparallel.hub.schema import TABLES, VERSION, TaskRecord
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import COUNTER_BITS, COUNTER_MASK, Span, TaskId
 from tuiparallel.wire.messages import Ran, Work
 
 log = logging.getLogger("tuiparallel.hub.history")
-
-TaskRecord = tuple[int, int, int, "int | None", int, "float | None", "float | None", float, int]
-"""id, batch, state, engine, attempt, started, completed, received, bundle: a row of `tasks`."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _calls = msgspec.msgpack.Decoder(list[bytes])
@@ -63,15 +60,16 @@ class SessionRecord:
     since: float
 
 
-class History:
+class History(Evictions):
     """The database of one cluster. Writes are gathered between begin() and commit()."""
 
     def __init__(self, path: Path, durability: str = "process") -> None:
         self.path = path
         self.moved_aside: Path | None = None
+        self._durability = durability
         self._db = self._open(durability)
         self.logbook = Logbook(path.with_name(f"{path.stem}.log"), sync=durability == "full")
-        self._lost_bodies = 0
+        self.damaged: list[tuple[int, int]] = []  # submissions that were to be taken over and cannot be read
 
     # Opening -------------------------------------------------------------------------------------------------------
 
@@ -82,6 +80,10 @@ class History:
             if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                 raise
             log.error("the history %s is damaged (%s): it is moved aside", self.path, error)
+        self._put_aside()
+        return self._connect(durability)
+
+    def _put_aside(self) -> None:
         number = 0
         while (aside := self.path.with_name(f"history.corrupt-{number}.db")).exists():
             number += 1
@@ -89,7 +91,14 @@ class History:
         for suffix in ("-wal", "-journal"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         self.moved_aside = aside
-        return self._connect(durability)
+
+    def begin_anew(self, why: object) -> None:
+        """What is in the file cannot be used, though it could be opened: it is moved aside, and an empty one begins."""
+        log.error("the history %s is damaged (%s): it is moved aside", self.path, why)
+        self._db.close()
+        self._put_aside()
+        self.logbook.clear()
+        self._db = self._connect(self._durability)
 
     def _connect(self, durability: str) -> sqlite3.Connection:
         handle = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -138,6 +147,7 @@ class History:
         """A new submission, with its bodies. The session's `next` follows from its newest one."""
         body = _pack(batch.calls)
         work = batch.work
+        packed = _pack(work)
         self._db.execute(
             "INSERT OR IGNORE INTO batches(first, count, function, work, calls, crc, name, label, submitted, received)"
             " VALUES(?,?,?,?,?,?,?,?,?,?)",
@@ -145,9 +155,9 @@ class History:
                 batch.first,
                 batch.count,
                 batch.function,
-                _pack(work),
+                packed,
                 body,
-                zlib.crc32(body),
+                zlib.crc32(body, zlib.crc32(packed)),
                 work.name,
                 work.label,
                 work.submitted,
@@ -184,7 +194,7 @@ class History:
 
     def put_lease(self, lease: int, engine: int, runs: list[Span]) -> None:
         """An engine is about to be given these tasks under this lease."""
-        self._db.execute("INSERT OR IGNORE INTO leases VALUES(?,?,?)", (lease, engine, _pack(runs)))
+        self._db.execute("INSERT OR IGNORE INTO leases VALUES(?,?,?)", (lease, engine, _sealed(_pack(runs))))
 
     def drop_leases(self, below: int) -> None:
         """Leases that name no open task any more."""
@@ -213,6 +223,10 @@ class History:
 
     def engine_gone(self, id: int, at: float, why: str) -> None:
         self._db.execute("UPDATE engines SET gone=?, why=? WHERE id=?", (at, why, id))
+
+    def forget_all_engines(self) -> None:
+        """The engines of an earlier run: their ids are given out anew."""
+        self._db.execute("DELETE FROM engines")
 
     def engine_back(self, id: int) -> None:
         self._db.execute("UPDATE engines SET gone=NULL, why=NULL WHERE id=?", (id,))
@@ -266,8 +280,8 @@ class History:
             " LEFT JOIN functions f ON f.hash = b.function WHERE b.ended = 0 ORDER BY b.received, b.first"
         ).fetchall()
         for first, count, function, work, calls, crc, code in rows:
-            if zlib.crc32(calls) != crc:
-                self._lost_bodies += 1
+            if _damaged(work, calls, crc):
+                self.damaged.append((first, count))
                 log.error("the arguments of batch %d are damaged in %s: its tasks are lost", first, self.path)
                 continue
             batch = Batch(TaskId(first), count, _work.decode(work), function, code, _calls.decode(calls))
@@ -280,7 +294,7 @@ class History:
     def leases(self) -> Iterator[tuple[int, int, list[Span]]]:
         """All leases on record, oldest first: id, engine (-1: given back), tasks."""
         for id, engine, body in self._db.execute("SELECT id, engine, tasks FROM leases ORDER BY id"):
-            yield id, engine, _spans.decode(body)
+            yield id, engine, _spans.decode(_unsealed(body, f"lease {id}"))
 
     def attempts_of(self, task: int) -> list[tuple[int, int, float | None, float | None, str]]:
         """attempt, engine, began, ended, outcome of all attempts that were not the last."""
@@ -295,16 +309,6 @@ class History:
                 "SELECT task, max(attempt) FROM attempts WHERE outcome != 'unmet' GROUP BY task"
             ).fetchall()
         )
-
-    def tasks(self, ids: Sequence[int]) -> dict[int, TaskRecord]:
-        """The rows of those of these tasks that have ended and are not forgotten."""
-        found: dict[int, TaskRecord] = {}
-        for start in range(0, len(ids), 500):
-            part = ids[start : start + 500]
-            marks = ",".join("?" * len(part))
-            for row in self._db.execute(f"SELECT * FROM tasks WHERE id IN ({marks})", part):
-                found[row[0]] = row
-        return found
 
     def tasks_between(self, first: int, count: int) -> list[TaskRecord]:
         return self._db.execute(
@@ -329,15 +333,15 @@ class History:
         ).fetchone()
         if row is None or task >= row[0] + row[1]:
             return None
-        return (row[0], row[1], row[2], _work.decode(row[3]), row[4], row[5], row[6])
+        return (row[0], row[1], row[2], _work_or_none(row[3]), row[4], row[5], row[6])
 
     def calls_of(self, first: int) -> tuple[list[bytes], bytes | None] | None:
         """Arguments and function code of a submission, None when they are forgotten or damaged."""
         row = self._db.execute(
-            "SELECT b.calls, b.crc, f.code FROM batches b LEFT JOIN functions f ON f.hash=b.function WHERE b.first=?",
+            "SELECT b.calls, b.crc, f.code, b.work FROM batches b LEFT JOIN functions f ON f.hash=b.function WHERE b.first=?",
             (first,),
         ).fetchone()
-        if row is None or row[0] is None or zlib.crc32(row[0]) != row[1]:
+        if row is None or row[0] is None or _damaged(row[3], row[0], row[1]):
             return None
         return _calls.decode(row[0]), row[2]
 
@@ -365,7 +369,7 @@ class History:
 
     def work_of(self, first: int) -> Work:
         """What a submission's tasks share."""
-        return _work.decode(self._db.execute("SELECT work FROM batches WHERE first=?", (first,)).fetchone()[0])
+        return _work_or_none(self._db.execute("SELECT work FROM batches WHERE first=?", (first,)).fetchone()[0])
 
     def put_resubmit(self, old: int, new: int) -> None:
         """A task was submitted again under another id."""
@@ -376,116 +380,25 @@ class History:
         row = self._db.execute("SELECT new FROM resubmits WHERE old=?", (old,)).fetchone()
         return None if row is None else int(row[0])
 
-    # Forgetting ----------------------------------------------------------------------------------------------------
 
-    def size(self) -> tuple[int, int]:
-        """Ended tasks, and bytes in use."""
-        rows = self._db.execute("SELECT count(*) FROM tasks").fetchone()[0]
-        return int(rows), self.bytes()
+def _damaged(work: bytes, calls: bytes, crc: int) -> bool:
+    return zlib.crc32(calls, zlib.crc32(work)) != crc
 
-    def bytes(self) -> int:
-        """Bytes in use."""
-        pages = self._db.execute("PRAGMA page_count").fetchone()[0]
-        free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
-        page = self._db.execute("PRAGMA page_size").fetchone()[0]
-        return int((pages - free) * page)
 
-    def forget_batch(self, first: int, count: int) -> tuple[list[str], int]:
-        """Remove an ended submission with all that belongs to it; returns blobs nobody names any more, and how many tasks."""
-        last = first + count
-        used = self._db.execute(
-            "SELECT bundle, count(*) FROM tasks WHERE id>=? AND id<? GROUP BY bundle", (first, last)
-        ).fetchall()
-        names = {
-            row[0] for row in self._db.execute("SELECT name FROM blobs WHERE owner>=? AND owner<?", (first, last))
-        }
-        self._db.execute("DELETE FROM blobs WHERE owner>=? AND owner<?", (first, last))
-        self._db.execute("DELETE FROM tasks WHERE id>=? AND id<?", (first, last))
-        self._db.execute("DELETE FROM resubmits WHERE old>=? AND old<?", (first, last))
-        self._db.execute("DELETE FROM attempts WHERE task>=? AND task<?", (first, last))
-        self._db.execute("DELETE FROM batches WHERE first=?", (first,))
-        # What is forgotten must never be taken for new.
-        self._db.execute(
-            "UPDATE sessions SET next=max(next, ?) WHERE id=?",
-            ((first & COUNTER_MASK) + count, first >> COUNTER_BITS),
-        )
-        self._release(used)
-        return self.unused(names), sum(number for _, number in used)
+def _work_or_none(body: bytes) -> Work:
+    """What a submission's tasks share; nothing but defaults when it is damaged."""
+    try:
+        return _work.decode(body)
+    except msgspec.DecodeError:
+        return Work(0, "damaged", True, 0.0)
 
-    def forget_tasks(self, ids: Sequence[int]) -> tuple[list[str], int]:
-        """Remove single ended tasks, and submissions of which nothing is left; returns as forget_batch."""
-        names: set[str] = set()
-        batches: set[int] = set()
-        used: Counter[int] = Counter()
-        for id, row in self.tasks(ids).items():
-            batches.add(row[1])
-            used[row[8]] += 1
-            names.update(name[0] for name in self._db.execute("SELECT name FROM blobs WHERE owner=?", (id,)))
-            self._db.execute("DELETE FROM blobs WHERE owner=?", (id,))
-            self._db.execute("DELETE FROM tasks WHERE id=?", (id,))
-            self._db.execute("DELETE FROM attempts WHERE task=?", (id,))
-        self._release(list(used.items()))
-        for first in batches:
-            row = self._db.execute("SELECT count FROM batches WHERE first=? AND ended=1", (first,)).fetchone()
-            left = (
-                row
-                and self._db.execute(
-                    "SELECT 1 FROM tasks WHERE id>=? AND id<? LIMIT 1", (first, first + row[0])
-                ).fetchone()
-            )
-            if row is not None and left is None:
-                names.update(self.forget_batch(first, row[0])[0])
-        return self.unused(names), used.total()
 
-    def _release(self, used: list[tuple[int, int]]) -> None:
-        """So many tasks of these bundles are forgotten: bundles that no task names go too."""
-        for bundle, number in used:
-            self._db.execute("UPDATE uses SET left=left-? WHERE bundle=?", (number, bundle))
-            if self._db.execute("DELETE FROM uses WHERE bundle=? AND left<=0", (bundle,)).rowcount:
-                self._db.execute("DELETE FROM bundles WHERE id=?", (bundle,))
+def _sealed(body: bytes) -> bytes:
+    return body + zlib.crc32(body).to_bytes(4, "little")
 
-    def unused(self, names: Iterable[str]) -> list[str]:
-        """Those of these blobs that no task names."""
-        used = "SELECT 1 FROM blobs WHERE name=? LIMIT 1"
-        return [name for name in names if not self._db.execute(used, (name,)).fetchone()]
 
-    def blobs(self) -> dict[str, int]:
-        """All blobs that tasks name, with their sizes."""
-        return dict(self._db.execute("SELECT name, max(size) FROM blobs GROUP BY name").fetchall())
-
-    def oldest_ended(
-        self, limit: int, spared: Collection[int] = (), with_blobs: bool = False
-    ) -> list[tuple[int, int, float]]:
-        """The oldest ended submissions of other sessions than these: first, count, when it was received."""
-        marks = ",".join("?" * len(spared))
-        having = (
-            "AND EXISTS (SELECT 1 FROM blobs WHERE owner >= first AND owner < first + count)" if with_blobs else ""
-        )
-        return self._db.execute(
-            f"SELECT first, count, received FROM batches WHERE ended=1 AND (first >> {COUNTER_BITS}) NOT IN ({marks})"
-            f" {having} ORDER BY received LIMIT ?",
-            (*spared, limit),
-        ).fetchall()
-
-    def has_batches(self, session: int) -> bool:
-        """Whether anything that a session submitted is on record."""
-        first, last = session << COUNTER_BITS, (session + 1) << COUNTER_BITS
-        found = self._db.execute("SELECT 1 FROM batches WHERE first>=? AND first<? LIMIT 1", (first, last)).fetchone()
-        return found is not None
-
-    def forget_session(self, id: int) -> None:
-        self._db.execute("DELETE FROM sessions WHERE id=?", (id,))
-
-    def forget_engines(self, before: float) -> None:
-        """Engines that have gone before this date; the newest stays, since no id is given twice."""
-        self._db.execute("DELETE FROM engines WHERE gone < ? AND id < (SELECT max(id) FROM engines)", (before,))
-
-    def sweep(self) -> None:
-        """Drop functions and bundles that nothing names: a look at every submission, for now and then."""
-        self._db.execute("DELETE FROM functions WHERE hash NOT IN (SELECT function FROM batches)")
-        self._db.execute("DELETE FROM bundles WHERE id < (SELECT ifnull(min(bundle), 1 << 60) FROM tasks)")
-        self._db.execute("DELETE FROM uses WHERE bundle < (SELECT ifnull(min(id), 1 << 60) FROM bundles)")
-
-    def vacuum(self, pages: int = 1000) -> None:
-        """Give free pages back; outside a transaction."""
-        self._db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+def _unsealed(body: bytes, what: str) -> bytes:
+    """Raises sqlite3.DatabaseError when it is damaged: what may have started is not known then."""
+    if zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
+        raise sqlite3.DatabaseError(f"{what} is damaged")
+    return body[:-4]

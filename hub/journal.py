@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tuiparallel.hub.history import History, TaskRecord
+from tuiparallel.hub.history import History
+from tuiparallel.hub.schema import TaskRecord
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import Span, TaskId
 from tuiparallel.wire.messages import Ran, Work

@@ -66,7 +66,7 @@ class QueryDesk:
         except QuestionError as error:
             text = ErrorText(error.ename, error.evalue, "")
             self.book.out.client(session, Reply(query.request, None, text))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
             text = ErrorText(type(error).__name__, f"{query.what}: {error}", "")
             self.book.out.client(session, Reply(query.request, None, text))
         except sqlite3.Error as error:

@@ -6,11 +6,12 @@ Hello, which tells what it still runs, has queued, or holds the result of.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
 
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.dependencies import Fact
-from tuiparallel.hub.events import Death, EngineLost, TasksSubmitted
+from tuiparallel.hub.events import Death, TasksSubmitted
 from tuiparallel.hub.history import History
 from tuiparallel.hub.registry import Engine, Session
 from tuiparallel.hub.task import Batch, Task
@@ -33,11 +34,12 @@ def recover(book: Book) -> None:
         session = Session(number, record.hex, record.host, record.pid, record.who, record.since, record.next)
         session.away_at = book.now
         book.registry.add_session(session)
-    book.registry.next_engine = history.next_engine_id()
+    book.registry.next_engine = history.next_engine_id() if same_run else 0
     book.registry.expected = book.config.n
     book.registry.coming = 0 if same_run else book.config.n  # the supervisor starts these by itself
     book.journal.others.append(lambda history: _note_boot(history, book))
-    _restore_engines(book, same_run)
+    if same_run:
+        _restore_engines(book)
     _restore_tasks(book)
     if not same_run:
         _end_what_an_old_run_left(book)
@@ -58,7 +60,7 @@ def _note_boot(history: History, book: Book) -> None:
     history.put_fact("boots", str(book.boots))
 
 
-def _restore_engines(book: Book, same_run: bool) -> None:
+def _restore_engines(book: Book) -> None:
     for record in book.history.living_engines():
         engine = Engine(EngineId(record.id), record.uuid, record.host, record.pid, record.joined)
         engine.state = EngineState.LIMBO
@@ -69,11 +71,13 @@ def _restore_engines(book: Book, same_run: bool) -> None:
 
 def _restore_tasks(book: Book) -> None:
     """Open tasks, oldest submission first, each where it was."""
-    places: dict[int, tuple[int, int]] = {}
+    places: dict[int, tuple[int, int, int]] = {}  # engine, lease, place within it
     for lease, engine, runs in book.history.leases():
-        for id in unspan(runs):
-            places[id] = (engine, lease)
+        for place, id in enumerate(unspan(runs)):
+            places[id] = (engine, lease, place)
     attempts = book.history.attempts_by_task()
+    leased: list[tuple[int, int, int, Task]] = []
+    waiting: list[tuple[Batch, list[Task]]] = []
     for batch, open_ids in book.history.open_batches():
         batch.open = len(open_ids)
         if not open_ids:
@@ -86,26 +90,56 @@ def _restore_tasks(book: Book) -> None:
         book.taken_over += batch.open
         book.tally.submitted(batch)
         book.tally.resumed(batch.first, batch.count - batch.open, book.date)
-        _restore_batch(book, batch, open_ids, places, attempts)
+        queued: list[Task] = []
+        for id in open_ids:
+            task = Task(TaskId(id), batch)
+            task.attempt = attempts.get(id, 0) + 1
+            engine, lease, place = places.get(id, (-1, 0, 0))
+            if engine >= 0 and engine in book.scheduler.seats:
+                leased.append((engine, lease, place, task))
+            else:
+                task.lease = lease
+                queued.append(task)
+        if queued:
+            waiting.append((batch, queued))
+    # In the order in which they were given out: that is how an engine runs them, and a start mark is read.
+    for engine, lease, _, task in sorted(leased, key=lambda one: one[:3]):
+        book.scheduler.restore_lease(task, engine, lease)
+    _restore_waiting(book, waiting)
+    for first, _ in book.history.damaged:
+        book.journal.ended.append(first)
+    if book.history.damaged:
+        lost = sum(count for _, count in book.history.damaged)
+        book.event("storage", f"up to {lost} open tasks were lost: their arguments are damaged on disk")
 
 
-def _restore_batch(
-    book: Book, batch: Batch, open_ids: list[int], places: dict[int, tuple[int, int]], attempts: dict[int, int]
-) -> None:
-    queued: list[Task] = []
-    for id in open_ids:
-        task = Task(TaskId(id), batch)
-        task.attempt = attempts.get(id, 0) + 1
-        engine, lease = places.get(id, (-1, 0))
-        if engine >= 0 and engine in book.scheduler.seats:
-            book.scheduler.restore_lease(task, engine, lease)
-        else:
-            task.lease = lease
-            queued.append(task)
-    if queued:
-        needs, ended, invalid = _needs(book, batch)
-        event = TasksSubmitted(batch, needs, ended, invalid)
-        book.effects += book.scheduler.restore_queued(event, queued, book.now, book.date)
+def _restore_waiting(book: Book, waiting: list[tuple[Batch, list[Task]]]) -> None:
+    """Tasks that no engine had, each after those that it depends on: two sessions' may have come in one turn."""
+    firsts = [batch.first for batch, _ in waiting]
+    firsts.sort()
+    unrestored = {batch.first: batch for batch, _ in waiting}
+
+    def still_to_come(batch: Batch) -> bool:
+        for need in (batch.work.after, batch.work.follow):
+            for id in book.task_ids(need.tasks)[0] if need is not None else ():
+                at = bisect_right(firsts, id) - 1
+                other = unrestored.get(firsts[at]) if at >= 0 else None
+                if other is not None and other is not batch and id < other.first + other.count:
+                    return True
+        return False
+
+    while waiting:
+        later = [entry for entry in waiting if still_to_come(entry[0])]
+        if len(later) == len(waiting):
+            later = []  # a circle there cannot be; whatever this is, it ends as a dependency that cannot be met
+        held = {batch.first for batch, _ in later}
+        for batch, queued in waiting:
+            if batch.first not in held:
+                needs, ended, invalid = _needs(book, batch)
+                event = TasksSubmitted(batch, needs, ended, invalid)
+                book.effects += book.scheduler.restore_queued(event, queued, book.now, book.date)
+                del unrestored[batch.first]
+        waiting = later
 
 
 def _needs(book: Book, batch: Batch) -> tuple[list[tuple[Need, bool, list[TaskId]]], dict[TaskId, Fact], str]:
@@ -125,14 +159,7 @@ def _needs(book: Book, batch: Batch) -> tuple[list[tuple[Need, bool, list[TaskId
 
 
 def _end_what_an_old_run_left(book: Book) -> None:
-    """The cluster was started anew in this directory: engines and open tasks of the old run are gone."""
-    for engine in book.registry.living():
-        engine.state = EngineState.DEAD
-        engine.reason = "its cluster ended"
-        book.journal.others.append(
-            lambda history, id=engine.id: history.engine_gone(id, book.date, "its cluster ended")  # type: ignore[misc]
-        )
-        book.tell(EngineLost(engine.id, Death("its cluster ended", engine.host, engine.pid)))
-    death = Death("its cluster ended before it was started")
-    book.effects += book.scheduler.end_all(death, book.date)
+    """The cluster was started anew in this directory: what the old run left open will never run, and ids begin at 0."""
+    book.journal.others.append(lambda history: history.forget_all_engines())
+    book.effects += book.scheduler.end_all(Death("its cluster ended before it was started"), book.date)
     book.taken_over = 0

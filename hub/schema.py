@@ -8,7 +8,10 @@ rewrites no body. So a task costs one insert in its life, and a lease one row ho
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
+
+TaskRecord = tuple[int, int, int, "int | None", int, "float | None", "float | None", float, int]
+"""id, batch, state, engine, attempt, started, completed, received, bundle: a row of `tasks`."""
 
 TABLES = """
 CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;

@@ -1,0 +1,138 @@
+"""What the history forgets, and how it finds what comes first. A part of History."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+from tuiparallel.hub.schema import TaskRecord
+from tuiparallel.wire.ids import COUNTER_BITS, COUNTER_MASK
+
+
+class Evictions:
+    """Every removal takes along what belongs to it, so that nothing is left that no row names."""
+
+    _db: sqlite3.Connection
+
+    def tasks(self, ids: Sequence[int]) -> dict[int, TaskRecord]:
+        """The rows of those of these tasks that have ended and are not forgotten."""
+        found: dict[int, TaskRecord] = {}
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            marks = ",".join("?" * len(part))
+            for row in self._db.execute(f"SELECT * FROM tasks WHERE id IN ({marks})", part):
+                found[row[0]] = row
+        return found
+
+    def size(self) -> tuple[int, int]:
+        """Ended tasks, and bytes in use."""
+        rows = self._db.execute("SELECT count(*) FROM tasks").fetchone()[0]
+        return int(rows), self.bytes()
+
+    def bytes(self) -> int:
+        """Bytes in use."""
+        pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+        free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        page = self._db.execute("PRAGMA page_size").fetchone()[0]
+        return int((pages - free) * page)
+
+    def forget_batch(self, first: int, count: int) -> tuple[list[str], int]:
+        """Remove an ended submission with all that belongs to it; returns blobs nobody names any more, and how many tasks."""
+        last = first + count
+        used = self._db.execute(
+            "SELECT bundle, count(*) FROM tasks WHERE id>=? AND id<? GROUP BY bundle", (first, last)
+        ).fetchall()
+        names = {
+            row[0] for row in self._db.execute("SELECT name FROM blobs WHERE owner>=? AND owner<?", (first, last))
+        }
+        self._db.execute("DELETE FROM blobs WHERE owner>=? AND owner<?", (first, last))
+        self._db.execute("DELETE FROM tasks WHERE id>=? AND id<?", (first, last))
+        self._db.execute("DELETE FROM resubmits WHERE old>=? AND old<?", (first, last))
+        self._db.execute("DELETE FROM attempts WHERE task>=? AND task<?", (first, last))
+        self._db.execute("DELETE FROM batches WHERE first=?", (first,))
+        # What is forgotten must never be taken for new.
+        self._db.execute(
+            "UPDATE sessions SET next=max(next, ?) WHERE id=?",
+            ((first & COUNTER_MASK) + count, first >> COUNTER_BITS),
+        )
+        self._release(used)
+        return self.unused(names), sum(number for _, number in used)
+
+    def forget_tasks(self, ids: Sequence[int]) -> tuple[list[str], int]:
+        """Remove single ended tasks, and submissions of which nothing is left; returns as forget_batch."""
+        names: set[str] = set()
+        batches: set[int] = set()
+        used: Counter[int] = Counter()
+        for id, row in self.tasks(ids).items():
+            batches.add(row[1])
+            used[row[8]] += 1
+            names.update(name[0] for name in self._db.execute("SELECT name FROM blobs WHERE owner=?", (id,)))
+            self._db.execute("DELETE FROM blobs WHERE owner=?", (id,))
+            self._db.execute("DELETE FROM tasks WHERE id=?", (id,))
+            self._db.execute("DELETE FROM attempts WHERE task=?", (id,))
+        self._release(list(used.items()))
+        for first in batches:
+            row = self._db.execute("SELECT count FROM batches WHERE first=? AND ended=1", (first,)).fetchone()
+            left = (
+                row
+                and self._db.execute(
+                    "SELECT 1 FROM tasks WHERE id>=? AND id<? LIMIT 1", (first, first + row[0])
+                ).fetchone()
+            )
+            if row is not None and left is None:
+                names.update(self.forget_batch(first, row[0])[0])
+        return self.unused(names), used.total()
+
+    def _release(self, used: list[tuple[int, int]]) -> None:
+        """So many tasks of these bundles are forgotten: bundles that no task names go too."""
+        for bundle, number in used:
+            self._db.execute("UPDATE uses SET left=left-? WHERE bundle=?", (number, bundle))
+            if self._db.execute("DELETE FROM uses WHERE bundle=? AND left<=0", (bundle,)).rowcount:
+                self._db.execute("DELETE FROM bundles WHERE id=?", (bundle,))
+
+    def unused(self, names: Iterable[str]) -> list[str]:
+        """Those of these blobs that no task names."""
+        used = "SELECT 1 FROM blobs WHERE name=? LIMIT 1"
+        return [name for name in names if not self._db.execute(used, (name,)).fetchone()]
+
+    def blobs(self) -> dict[str, int]:
+        """All blobs that tasks name, with their sizes."""
+        return dict(self._db.execute("SELECT name, max(size) FROM blobs GROUP BY name").fetchall())
+
+    def oldest_ended(
+        self, limit: int, spared: Collection[int] = (), with_blobs: bool = False
+    ) -> list[tuple[int, int, float]]:
+        """The oldest ended submissions of other sessions than these: first, count, when it was received."""
+        marks = ",".join("?" * len(spared))
+        having = (
+            "AND EXISTS (SELECT 1 FROM blobs WHERE owner >= first AND owner < first + count)" if with_blobs else ""
+        )
+        return self._db.execute(
+            f"SELECT first, count, received FROM batches WHERE ended=1 AND (first >> {COUNTER_BITS}) NOT IN ({marks})"
+            f" {having} ORDER BY received LIMIT ?",
+            (*spared, limit),
+        ).fetchall()
+
+    def has_batches(self, session: int) -> bool:
+        """Whether anything that a session submitted is on record."""
+        first, last = session << COUNTER_BITS, (session + 1) << COUNTER_BITS
+        found = self._db.execute("SELECT 1 FROM batches WHERE first>=? AND first<? LIMIT 1", (first, last)).fetchone()
+        return found is not None
+
+    def forget_session(self, id: int) -> None:
+        self._db.execute("DELETE FROM sessions WHERE id=?", (id,))
+
+    def forget_engines(self, before: float) -> None:
+        """Engines that have gone before this date; the newest stays, since no id is given twice."""
+        self._db.execute("DELETE FROM engines WHERE gone < ? AND id < (SELECT max(id) FROM engines)", (before,))
+
+    def sweep(self) -> None:
+        """Drop functions and bundles that nothing names: a look at every submission, for now and then."""
+        self._db.execute("DELETE FROM functions WHERE hash NOT IN (SELECT function FROM batches)")
+        self._db.execute("DELETE FROM bundles WHERE id < (SELECT ifnull(min(bundle), 1 << 60) FROM tasks)")
+        self._db.execute("DELETE FROM uses WHERE bundle < (SELECT ifnull(min(id), 1 << 60) FROM bundles)")
+
+    def vacuum(self, pages: int = 1000) -> None:
+        """Give free pages back; outside a transaction."""
+        self._db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
