@@ -56,13 +56,13 @@ def fit(epochs: int) -> str:
 
 
 def read_io(path: str) -> str:
+    import select
     import sys
-    from threading import Event
 
     for attempt in range(600):
         if attempt % 5 == 0:
             print(f"retrying {path} ({attempt // 5 + 1}/120)", file=sys.stderr)
-        Event().wait(1)
+        select.select([], [], [], 1)  # waits in C, as a read from a dead file server does
     return path
 
 
@@ -237,6 +237,12 @@ async def take(shot: Shot, cluster: Cluster, client: Client) -> None:
 
             os.kill(cluster.pids["hub"], signal.SIGCONT)
     print(f"  {shot.name}")
+
+
+def anonymous(drawn: str) -> str:
+    """A picture without the folder it was drawn in; what stands for it is as long, so nothing shifts."""
+    folder = str(HERE.parent)
+    return drawn.replace(folder, "~/analysis-of-what-the-lab-measured".ljust(len(folder), "-")[: len(folder)])
 
 
 def index() -> str:
