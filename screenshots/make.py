@@ -227,9 +227,8 @@ async def take(shot: Shot, cluster: Cluster, client: Client) -> None:
                 await stage.type(shot.typed)
                 await stage.press(*shot.then)
             await pilot.pause(shot.settle)
-            (HERE / f"{shot.name}.svg").write_text(
-                app.export_screenshot(title=f"tuipar: {shot.name}"), encoding="utf-8"
-            )
+            drawn = app.export_screenshot(title=f"tuipar: {shot.name}")
+            (HERE / f"{shot.name}.svg").write_text(anonymous(drawn), encoding="utf-8")
     finally:
         os.environ.pop("NO_COLOR", None)
         if shot.before is hub_lost:
