@@ -23,6 +23,7 @@ from tuiparallel.errors import (
     HubUnreachable,
     InsecureFile,
     InvalidDependency,
+    MessageTooLarge,
     NoEnginesRegistered,
     NoSuchEngine,
     NoSuchTask,
@@ -197,6 +198,16 @@ def test_b22_results_that_cannot_be_unpacked_here(rc: Client, tmp_path: Path) ->
     with pytest.raises(DeserializationError, match=name):
         result.get(timeout=10)
     assert result.metadata.status == "ok" and result.metadata.result_size > 0
+
+
+def test_b23_arguments_and_results_above_the_budget(private_cluster: Private) -> None:
+    with private_cluster(n=1, blob_bytes=1_000_000) as rc:
+        with pytest.raises(MessageTooLarge, match=r"2,000,000 bytes.*1,000,000.*blob_bytes"):
+            rc[0].apply_async(len, bytes(2_000_000))
+        with pytest.raises(RemoteError, match="2,000,000 bytes.*1,000,000") as caught:
+            rc[0].apply_async(bytes, 2_000_000).get(timeout=10)
+        assert caught.value.ename == "MessageTooLarge"
+        assert rc[0].apply_sync(len, bytes(500_000)) == 500_000
 
 
 def test_b24_what_push_takes(rc: Client) -> None:

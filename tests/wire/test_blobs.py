@@ -114,7 +114,7 @@ def test_missing_short_and_homeless_blobs_are_named(store: BlobStore) -> None:
 
 
 def test_b23_a_blob_above_the_budget_is_refused_before_it_is_written(tmp_path: Path) -> None:
-    with pytest.raises(MessageTooLarge, match=r"2,000 bytes is above the budget for blobs, 1,000 bytes.*blob_budget"):
+    with pytest.raises(MessageTooLarge, match=r"2,000 bytes is above the budget for blobs, 1,000 bytes.*blob_bytes"):
         BlobStore(tmp_path, budget=1000).write(bytes(2000))
     assert list(tmp_path.iterdir()) == []
 

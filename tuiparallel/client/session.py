@@ -24,6 +24,7 @@ from tuiparallel.client.submitting import Submitter
 from tuiparallel.errors import LOCAL_ERRORS, ClientClosed, ConnectTimeout, HubUnreachable, ParallelError
 from tuiparallel.link.clock import Deadline
 from tuiparallel.link.link import Link, LinkState
+from tuiparallel.wire.config import read_config
 from tuiparallel.wire.connection import Connection
 from tuiparallel.wire.failures import to_local
 from tuiparallel.wire.ids import spans
@@ -87,7 +88,9 @@ class Session:
         self.link = Link(connection.address, ToClient, self._hello, welcomed=self._welcomed, dress=self._dressed)
         self.clock = self.link.clock
         thread = f"tuiparallel-client-{connection.name}"
-        self.handover = Handover(self.link, Path(connection.blobs), None, self._unwritten, f"{thread}-blobs")
+        self.handover = Handover(
+            self.link, Path(connection.blobs), _budget(connection), self._unwritten, f"{thread}-blobs"
+        )
         self.submitter = Submitter(self.hex, self.link, self.ledger, self.handover, self._wait_for_room)
         self.receiver = Receiver(self.link, self._handle, self._lapsed, self.idle, thread)
         _sessions.add(self)
@@ -440,6 +443,14 @@ def _call_changed(call: Call) -> None:
 def _tell(watchers: list[Callable[[], None]] | None) -> None:
     for watcher in list(watchers or ()):
         watcher()
+
+
+def _budget(connection: Connection) -> int | None:
+    """Bytes that one blob of this cluster may have; None when there is no such limit, or it is not known here."""
+    try:
+        return read_config(Path(connection.directory) / "start.json").blob_bytes or None
+    except (OSError, ValueError, ParallelError):
+        return None  # a cluster on another host: its hub refuses what is too large
 
 
 def _program() -> str:

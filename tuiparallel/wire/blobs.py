@@ -65,7 +65,7 @@ class BlobStore:
         if self.budget is not None and size > self.budget:
             raise MessageTooLarge(
                 f"a buffer of {size:,} bytes is above the budget for blobs, {self.budget:,} bytes: send it in parts, "
-                "or raise blob_budget in the cluster's configuration"
+                "or raise blob_bytes in the cluster's configuration"
             )
         # The process's number comes first, so that sweep can tell what a writer has left behind.
         name = f"{os.getpid():x}-{next(self._numbers):x}-{os.urandom(8).hex()}"
