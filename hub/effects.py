@@ -50,9 +50,7 @@ class Executor:
                     self._to(engine, Revoke(leases))
                 case AttemptEnded(task, attempt, engine, started, finished, outcome):
                     book.journal.attempts.append((task.id, attempt, engine, started, finished, outcome))
-                case LeasesGivenBack(tasks):
-                    lease = book.scheduler.next_lease
-                    book.scheduler.next_lease += 1
+                case LeasesGivenBack(tasks, lease):
                     book.journal.leases.append((lease, -1, spans(task.id for task in tasks)))
                     book.feed.tasks_changed(tasks)
                 case InterruptTask(engine, id):
@@ -93,6 +91,8 @@ class Executor:
             rows.append((task.id, batch.first, state, engine, task.attempt, started, ran.completed, date, bundle_id))
             key = (batch.first, engine, state is State.DONE)
             counts[key] = counts.get(key, 0) + 1
+            if ran.blobs:
+                book.holdings.add(ran.blobs)
             if not batch.open and not batch.over:
                 batch.over = True
                 over.append(batch)

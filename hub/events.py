@@ -186,9 +186,13 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class LeasesGivenBack:
-    """These tasks are nobody's now: the history must not take them for started."""
+    """These tasks are nobody's now: the history must not take them for started.
+
+    lease: the number of this on record, taken when it happened, so that it stands before the leases given afterwards.
+    """
 
     tasks: list[Task]
+    lease: int
 
 
 @dataclass(frozen=True, slots=True)

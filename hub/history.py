@@ -69,6 +69,8 @@ class History(Evictions):
         self._durability = durability
         self._db = self._open(durability)
         self.logbook = Logbook(path.with_name(f"{path.stem}.log"), sync=durability == "full")
+        if self.moved_aside is not None:
+            self.logbook.clear()  # it names sessions by numbers that will be given anew
         self.damaged: list[tuple[int, int]] = []  # submissions that were to be taken over and cannot be read
 
     # Opening -------------------------------------------------------------------------------------------------------

@@ -27,6 +27,10 @@ SESSION_KEPT = 86400.0  # seconds a client that has left, and of which nothing i
 MOST_DEAD = 1000  # engines that are gone and still shown
 
 
+def _mark(_: History) -> None:
+    """Submissions that are over are marked so whenever something else is written."""
+
+
 class Keeping:
     """Bounds of rows, bytes, age and blobs; and of clients and engines that are gone."""
 
@@ -92,21 +96,24 @@ class Keeping:
     def _forget(self) -> bool:
         """Forget the oldest if a bound is passed; returns whether there may be more to forget."""
         book, config = self.book, self.book.config
-        full = book.rows > config.history_rows or book.bytes > config.history_bytes
-        blobs = book.holdings.over()
+        rows = max(0, book.rows - config.history_rows)
+        if book.bytes > config.history_bytes:  # about so many rows have the bytes that are too many
+            rows = max(rows, 1 + book.rows * (book.bytes - config.history_bytes) // book.bytes)
+        blobs = book.holdings.bytes - book.holdings.limit if book.holdings.over() else 0
         oldest_kept = book.date - config.history_age
-        spared = self._awaited()
-        chosen = book.history.oldest_ended(STEP, spared, with_blobs=blobs and not full)
-        if not (full or blobs):
-            chosen = [row for row in chosen if row[2] < oldest_kept]
+        if rows and book.journal.ended:
+            book.journal.others.append(_mark)
+        chosen = book.history.oldest_ended(STEP, self._awaited(), with_blobs=bool(blobs and not rows))
         step: list[tuple[int, int]] = []
         tasks = 0
-        excess = book.rows - config.history_rows if not blobs and book.bytes <= config.history_bytes else None
         for first, count, received in chosen:
-            if step and (tasks >= STEP_TASKS or (excess is not None and tasks >= excess and received >= oldest_kept)):
+            wanted = tasks < rows or blobs > 0 or received < oldest_kept
+            if not wanted or (step and tasks >= STEP_TASKS):
                 break
             step.append((first, count))
             tasks += count
+            if blobs > 0:
+                blobs -= sum(size for _, _, size in book.history.blobs_of(first, count))
         if not step:
             return False
 

@@ -57,4 +57,6 @@ class Logbook:
             self.size = 0
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

@@ -11,10 +11,9 @@ import socket
 import sqlite3
 from pathlib import Path
 
-from tuiparallel.hub.book import Book
 from tuiparallel.hub.history import History
 from tuiparallel.hub.loop import Loop
-from tuiparallel.hub.recovery import recover
+from tuiparallel.hub.recovery import taken_up
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.link.doors import Doors, Role
 from tuiparallel.wire.config import ClusterConfig, read_config
@@ -57,12 +56,9 @@ def _serve(config: ClusterConfig, ready_fd: int) -> int:
     history = History(directory / "history.db", config.durability)
     private_directory(Path(config.sockets))
     addresses = {Role.CLIENT: f"ipc://{config.sockets}/c.ipc", Role.ENGINE: f"ipc://{config.sockets}/e.ipc"}
-    book = Book(config, history, clock.monotonic(), clock.time())
+    book = taken_up(config, history, clock.monotonic(), clock.time())
     doors = Doors(addresses, heartbeat=(config.heartbeat_interval, config.heartbeat_timeout))
     try:
-        recover(book)
-        if history.moved_aside is not None:
-            book.event("storage", f"the history was damaged and moved to {history.moved_aside.name}")
         _write_files(config, addresses)
         loop = Loop(book, doors, clock)
         _end_on_term(loop, doors)

@@ -6,8 +6,11 @@ Hello, which tells what it still runs, has queued, or holds the result of.
 
 from __future__ import annotations
 
+import sqlite3
 from bisect import bisect_right
 from pathlib import Path
+
+import msgspec
 
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.dependencies import Fact
@@ -15,9 +18,26 @@ from tuiparallel.hub.events import Death, TasksSubmitted
 from tuiparallel.hub.history import History
 from tuiparallel.hub.registry import Engine, Session
 from tuiparallel.hub.task import Batch, Task
+from tuiparallel.wire.config import ClusterConfig
 from tuiparallel.wire.ids import EngineId, SessionId, TaskId, unspan
 from tuiparallel.wire.messages import Need
 from tuiparallel.wire.states import EngineState, State
+
+
+def taken_up(config: ClusterConfig, history: History, now: float, date: float) -> Book:
+    """The book of a hub that begins: with what the history says, or, when that cannot be read, with a new history."""
+    book = Book(config, history, now, date)
+    try:
+        recover(book)
+    except sqlite3.OperationalError:
+        raise  # of the disk, not of what is on it
+    except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
+        history.begin_anew(error)
+        book = Book(config, history, now, date)
+        recover(book)
+    if history.moved_aside is not None:
+        book.event("storage", f"the history was damaged and moved to {history.moved_aside.name}")
+    return book
 
 
 def recover(book: Book) -> None:
@@ -29,6 +49,9 @@ def recover(book: Book) -> None:
     book.boots = boots
     book.away = max(0.0, book.date - last) if same_run and boots > 1 else 0.0
     book.scheduler.next_lease = max(1, history.next_lease())
+    if not same_run:
+        # Engines that outlived a lost history refuse leases that they have seen.
+        book.scheduler.next_lease = max(book.scheduler.next_lease, int(book.date * 1000))
     for record in history.sessions():
         number = SessionId(record.id)
         session = Session(number, record.hex, record.host, record.pid, record.who, record.since, record.next)
@@ -36,7 +59,9 @@ def recover(book: Book) -> None:
         book.registry.add_session(session)
     book.registry.next_engine = history.next_engine_id() if same_run else 0
     book.registry.expected = book.config.n
-    book.registry.coming = 0 if same_run else book.config.n  # the supervisor starts these by itself
+    book.registry.coming = (
+        0 if same_run or history.moved_aside else book.config.n
+    )  # the supervisor starts these by itself
     book.journal.others.append(lambda history: _note_boot(history, book))
     if same_run:
         _restore_engines(book)

@@ -290,7 +290,7 @@ class Scheduler:
         if count:
             task.attempt += 1
         self.lanes.extend_front([task])
-        effects.append(LeasesGivenBack([task]))
+        effects.append(LeasesGivenBack([task], self._new_lease()))
 
     def _give_back(self, task: Task) -> None:
         task.step(Step.REQUEUE)
@@ -388,7 +388,7 @@ class Scheduler:
             direct = [task for task in free if not task.batch.work.balanced]
             seat.direct.extendleft(reversed(direct))
             self.lanes.extend_front([task for task in free if task.batch.work.balanced])
-            effects.append(LeasesGivenBack(free))
+            effects.append(LeasesGivenBack(free, self._new_lease()))
         for lease in event.refused:
             task = self._leased(lease, event.engine)
             if task is None or seat is None:
@@ -435,7 +435,7 @@ class Scheduler:
                 self._end(task, State.LOST, error, date, effects)
         if free:
             self.lanes.extend_front(free)
-            effects.append(LeasesGivenBack(free))
+            effects.append(LeasesGivenBack(free, self._new_lease()))
         while (direct := seat.next_direct()) is not None:
             seat.direct.popleft()
             error = failures.engine_error(direct, event.engine, event.death, False)
@@ -618,8 +618,7 @@ class Scheduler:
             seat.progress = now
         lease = self._lease_for.get(seat.id)
         if lease is None:  # one for all that a turn gives an engine: it is the name of one Run on record
-            lease = self._lease_for[seat.id] = self.next_lease
-            self.next_lease += 1
+            lease = self._lease_for[seat.id] = self._new_lease()
         batch, cost = None, 0.0
         for task in tasks:
             if task.batch is not batch:
@@ -628,6 +627,11 @@ class Scheduler:
             task.engine = seat.id
             task.lease = lease
             seat.hold(task, cost)
+
+    def _new_lease(self) -> int:
+        lease = self.next_lease
+        self.next_lease += 1
+        return lease
 
     def _rebalance(self, now: float, effects: list[Effect]) -> None:
         """Let an idle engine have what stands unstarted behind others."""

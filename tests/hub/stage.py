@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from tuiparallel.hub.book import Book
 from tuiparallel.hub.history import History
 from tuiparallel.hub.loop import Loop
-from tuiparallel.hub.recovery import recover
+from tuiparallel.hub.recovery import taken_up
 from tuiparallel.link.clock import Deadline, FakeClock, SystemClock
 from tuiparallel.link.doors import Doors, Role
 from tuiparallel.link.link import Link, LinkState
@@ -382,11 +381,10 @@ class Stage:
     def open(self) -> None:
         """Start a hub on this directory."""
         history = History(self.folder / "history.db", self.config.durability)
-        self.book = Book(self.config, history, self.clock.monotonic(), self.clock.time())
+        self.book = taken_up(self.config, history, self.clock.monotonic(), self.clock.time())
         self._history = history
         addresses = {Role.CLIENT: f"ipc://{self.folder}/c.ipc", Role.ENGINE: f"ipc://{self.folder}/e.ipc"}
         self.doors = Doors(addresses)
-        recover(self.book)
         self.loop = Loop(self.book, self.doors, self.clock)
         self.up = True
 

@@ -126,9 +126,7 @@ class World:
                     self._to(engine, effect)
                 case InterruptTask(engine, _):
                     self._to(engine, effect)
-                case LeasesGivenBack(tasks):
-                    lease = self.scheduler.next_lease
-                    self.scheduler.next_lease += 1
+                case LeasesGivenBack(tasks, lease):
                     self.leases.append((lease, -1, [task.id for task in tasks]))
                 case AttemptEnded(task, attempt, _, _, _, outcome):
                     if outcome != "unmet":
@@ -399,7 +397,7 @@ class World:
         self.scheduler.next_lease = max([late.next_lease, *(lease + 1 for lease, _, _ in self.leases)])
         for engine in late.seats:
             self.scheduler.restore_engine(engine, self.now)
-        places = {id: (engine, lease) for lease, engine, ids in self.leases for id in ids}
+        places = {id: (engine, lease) for lease, engine, ids in sorted(self.leases) for id in ids}
         effects: list[Effect] = []
         for batch in self.batches.values():
             open_ids = [id for id in range(batch.first, batch.first + batch.count) if id not in self.outcomes]
