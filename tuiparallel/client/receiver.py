@@ -7,6 +7,7 @@ somebody did, it leaves the link alone, since the next blocking call is likely.
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from tuiparallel.link.clock import Deadline
 from tuiparallel.link.link import Link, LinkState
 from tuiparallel.wire.messages import Message
+
+_log = logging.getLogger("tuiparallel.client")
 
 _PAUSE = 0.005  # seconds that the background leaves the link alone after somebody has waited
 _LOOK = 0.25  # seconds after which a waiting thread looks again at the clock and the hub
@@ -203,6 +206,11 @@ def _background(receiver: weakref.ref[Receiver]) -> None:
     # Only a weak reference, so that a client that nobody closed can still be collected.
     while True:
         found = receiver()
-        if found is None or not found._step():
+        if found is None:
             return
+        try:
+            if not found._step():
+                return
+        except Exception:  # the edge of this loop: whatever it was, results must go on arriving
+            _log.exception("the client's receiving thread met an error")
         del found

@@ -5,6 +5,7 @@ Client, views and AsyncResults are faces of this. All methods may be called from
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import sys
@@ -407,7 +408,14 @@ def _forked() -> None:
             session.abandon()
 
 
+def _leave() -> None:
+    """At the end of the program: what was submitted goes out, sockets are closed in order."""
+    for session in list(_sessions):
+        session.close(1.0)
+
+
 os.register_at_fork(after_in_child=_forked)
+atexit.register(_leave)
 
 
 class _Watch:
