@@ -115,7 +115,7 @@ class ClusterStore(Reads):
         with self._lock:
             gone = self._in.engines.forget_dead()
             for engine in gone:
-                if spans := self._in.spans.pop(engine, None):
+                if (spans := self._in.spans.pop(engine, None)) is not None:
                     self._in.span_count -= spans.count
             if gone:
                 self._in.moved(Section.ENGINES, Section.TIMELINE)
@@ -240,19 +240,20 @@ class ClusterStore(Reads):
         found: list[Lane] = []
         for engine in engines:
             with self._lock:
-                spans = self._in.spans.get(engine) or EngineSpans()
+                known = self._in.spans.get(engine)
+                spans = EngineSpans() if known is None else known  # without ended spans it is falsy, and still counts
                 found.append(lane(engine, spans, self._in.names.texts, borders, self._in.hub_time(now)))
         return found
 
     def busy(self, engine: int, start: float, end: float, now: float) -> float:
         with self._lock:
             spans = self._in.spans.get(engine)
-            return spans.busy(start, end, self._in.hub_time(now)) if spans else 0.0
+            return spans.busy(start, end, self._in.hub_time(now)) if spans is not None else 0.0
 
     def task_at(self, engine: int, at: float, now: float) -> TaskView | None:
         with self._lock:
             spans = self._in.spans.get(engine)
-            span = spans.at(at, self._in.hub_time(now)) if spans else None
+            span = spans.at(at, self._in.hub_time(now)) if spans is not None else None
             slot = self._in.tasks.slot(span.task) if span else None
             return None if slot is None else self._in.tasks.view(slot)
 
