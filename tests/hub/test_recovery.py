@@ -145,7 +145,7 @@ def test_a_new_run_ends_what_the_old_one_left(make_stage: Callable[..., Stage]) 
     again = ClientPeer(stage, "aa")
     again.waits = [(0, 4)]
     assert {again.state(counter) for counter in range(4)} <= {State.LOST, State.ERROR}
-    assert stage.engine().id == 1, "ids go on"
+    assert stage.engine().id == 0, "each run counts anew"
 
 
 def test_damaged_arguments_end_their_tasks_loudly(stage: Stage) -> None:
