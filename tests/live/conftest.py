@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SHARED_ENGINES = 4
+STAYING = {"lock", "alive", "starting", "start.json"}  # of a stopped cluster, beside its history and logs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -128,6 +129,9 @@ def private_cluster(_no_leaks: None, home: Path) -> Iterator[PrivateCluster]:
 def _assert_gone(cluster: Cluster) -> None:
     left = processes_of(cluster.directory)
     assert not left, f"{cluster.name} leaves processes {left}; its logs:\n{logs_of(cluster)}"
+    files = {str(path.relative_to(cluster.directory)) for path in cluster.directory.rglob("*") if not path.is_dir()}
+    stale = {name for name in files if not name.startswith(("log/", "history.")) and name not in STAYING}
+    assert not stale, f"{cluster.name} leaves files {sorted(stale)}"
 
 
 def logs_of(cluster: Cluster) -> str:
