@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -318,3 +319,14 @@ def test_a_blob_that_cannot_be_written_fails_its_task_and_keeps_the_count(
         rc[0].apply_async(max, 1)
         until(lambda: len(hub.submits()) == 2)
         assert hub.submits()[0].work.targets == [-1] and hub.submits()[1].first == 1
+
+
+def test_a_client_that_nobody_holds_leaves_by_itself(place: Path) -> None:
+    with scripted(place) as hub:
+        rc = Client(hub.connection)
+        result = rc[0].apply_async(max, 1)
+        del rc
+        assert result.get(timeout=10) == (1,)  # it is held by its results, too
+        del result
+        gc.collect()
+        until(lambda: any(isinstance(message, ClientBye) for message in hub.heard))

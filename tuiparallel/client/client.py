@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
@@ -70,6 +72,7 @@ class Client(Queries, Control, Waiting):
         connection = discovery.find(connection_info)
         self._session = Session(connection, hub_timeout=hub_timeout, query_timeout=query_timeout)
         self._kept = Kept(self._session)
+        weakref.finalize(self, _dropped, self._session).atexit = False
         try:
             self._session.connect(timeout)
         except BaseException:
@@ -262,8 +265,6 @@ class Client(Queries, Control, Waiting):
 
     def _future(self, function: Callable[[], Any]) -> Future[Any]:
         """A Future of what function returns in a thread of its own; for waits that should not block."""
-        import threading
-
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
 
@@ -275,6 +276,12 @@ class Client(Queries, Control, Waiting):
 
         threading.Thread(target=run, name="tuiparallel-wait", daemon=True).start()
         return future
+
+
+def _dropped(session: Session) -> None:
+    """Nobody holds the client, a view or a result of it any more: leave, in a thread, since this may be in any."""
+    if not session.closed:
+        threading.Thread(target=session.close, args=(1.0,), name="tuiparallel-leaving", daemon=True).start()
 
 
 def _older(connection_info: Any, options: dict[str, Any]) -> Any:
