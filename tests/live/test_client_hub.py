@@ -139,11 +139,12 @@ def test_s80_clear_leaves_no_names(rc: Client) -> None:
 
 def test_s80_clear_comes_before_what_is_queued(rc: Client, nap: Any) -> None:
     rc[0].push({"a": 1}, block=True)
-    busy = rc[0].apply_async(nap, 0.4)
-    rc[1].apply_sync(abs, 1)
+    busy = rc[0].apply_async(nap, 0.5)
+    threading.Event().wait(0.15)  # it has started
     queued = rc[0].pull("a")
+    began = SystemClock.monotonic()
     rc.clear(0, block=True)
-    assert busy.ready()
+    assert SystemClock.monotonic() - began > 0.2 and busy.get(timeout=5) is None
     with pytest.raises(NameError):
         queued.get(timeout=10)
 
