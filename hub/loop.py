@@ -56,6 +56,7 @@ FREE = (
     Interrupt, Inquiry, ClearNamespace,
 )  # fmt: skip
 """Messages that may leave though the turn is not on record."""
+CHORES = 0.05  # seconds between looks at what time alone brings, while messages arrive without a pause
 MOST_STALLED = 10_000  # messages kept for a peer whose pipe is full; beyond it, its connection is given up
 
 
@@ -76,6 +77,7 @@ class Loop:
         self._retry_commit = 0.0
         self.end_asked = ""  # the signal that asked the hub to end
         self._next_probe = 0.0
+        self._chores_at = 0.0  # when what time alone brings is looked at again, however much arrives
 
     def run(self) -> int:
         """Until the cluster ends."""
@@ -104,9 +106,12 @@ class Loop:
                 self.clients.apologise(role, peer, message)
         if self.end_asked and not book.stopping:
             self.clients.end_cluster(f"the hub was asked to end by {self.end_asked}")
-        self.clients.upkeep()
-        self.engines.upkeep()
-        self.engines.judge(not arrived, self._reachable)
+        if not arrived or book.now >= self._chores_at:
+            self._chores_at = book.now + CHORES
+            self.clients.upkeep()
+            self.engines.upkeep()
+            self.engines.judge(not arrived, self._reachable)
+            self.keeping.upkeep()
         self._handle()
         failpoint("hub.handled")
         if not self._commit(not arrived):
@@ -127,7 +132,6 @@ class Loop:
         while book.effects:  # carrying out may tell the rules something more
             effects, book.effects = book.effects, []
             self.executor.carry_out(effects)
-        self.keeping.upkeep()
 
     # Recording -----------------------------------------------------------------------------------------------------
 

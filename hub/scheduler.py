@@ -498,9 +498,16 @@ class Scheduler:
                     task.revoking = True
                     seat.revoking += 1
                 revokes.setdefault(seat.id, []).append(task)
+                if event.running:  # it may have begun, and hold the engine so fast that it cannot even say so
+                    self._timer(now + event.grace, "grace", task)
         effects += [RevokeTasks(engine, tasks) for engine, tasks in revokes.items()]
         ticket.left.discard(_ASKING)
         self._answer(event.ticket, effects)
+
+    def _is_first(self, task: Task) -> bool:
+        """Whether a leased task is the one its engine works on, as far as can be seen from here."""
+        seat = self.seats.get(task.engine) if task.engine is not None else None
+        return seat is not None and (seat.running is task or next(iter(seat.held.values()), None) is task)
 
     def _abort_started(self, task: Task, now: float, effects: list[Effect]) -> None:
         """A task to be aborted has started: leave it alone, or interrupt it, as the tickets say."""
@@ -697,7 +704,7 @@ class Scheduler:
                     assert task.engine is not None
                     effects.append(InterruptTask(task.engine, task.id))
                     self._timer(now + TIME_LIMIT_GRACE, "grace", task)
-            else:
+            elif task.ending is not None and self._is_first(task):
                 assert task.engine is not None
                 effects.append(ReplaceEngine(task.engine, "its task did not stop when it was interrupted"))
 
