@@ -155,7 +155,7 @@ def test_s81_shutdown_ends_engines_then_everything(private_cluster: Private) -> 
     assert rc.shutdown([0], block=True) == [0]
     rc._session.wait(lambda: rc.ids == [1, 2], 10)
     rc.shutdown(hub=True, block=True)
-    assert rc.closed and cluster.name not in clusters()
+    assert rc.closed and not cluster.running and cluster.name not in clusters()
 
 
 def test_s82_spin_makes_no_request(rc: Client, monkeypatch: pytest.MonkeyPatch) -> None:

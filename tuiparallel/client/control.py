@@ -31,6 +31,7 @@ class Control:
 
     _session: Session
     block: bool
+    cluster: Any
 
     if TYPE_CHECKING:
 
@@ -156,9 +157,12 @@ class Control:
                 raise
             stopped = []  # the hub was gone before its answer, and that is what was asked for
         self.close(0.0)
-        # The last process of a cluster removes its record.
+        # The last process of a cluster removes its record, and is gone a moment later: a Cluster sees that.
+        started = self.cluster
         pause, deadline = threading.Event(), Deadline(session.clock, _GONE)
-        while (directory / "cluster.json").exists() and not deadline.passed():
+        while (directory / "cluster.json").exists() or (started is not None and started.running):
+            if deadline.passed():
+                break
             pause.wait(0.01)
         return stopped
 
