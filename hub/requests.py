@@ -115,6 +115,8 @@ class Requests:
         """Nobody waits for these answers any more."""
         for number in [number for number, pending in self._pending.items() if pending.session is session]:
             del self._pending[number]
+        for number in [number for number, (asker, _, _) in self._aborts.items() if asker is session]:
+            del self._aborts[number]
 
     def _close_if_done(self, number: int) -> None:
         pending = self._pending[number]
