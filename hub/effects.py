@@ -34,6 +34,7 @@ class Executor:
 
     def __init__(self, book: Book, engines: EngineDesk, requests: Requests, delivery: Delivery) -> None:
         self.book, self.engines, self.requests, self.delivery = book, engines, requests, delivery
+        self._uncounted: list[tuple[list[TaskEnded], list[Batch], float]] = []  # ended, batches over, when
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """All effects of a turn."""
@@ -81,7 +82,6 @@ class Executor:
         book.next_bundle += 1
         book.journal.bundles.append((bundle_id, bundle, date))
         rows = book.journal.tasks
-        counts: dict[tuple[int, int | None, bool], int] = {}  # batch, engine, done
         over: list[Batch] = []
         for effect in ended:
             task, ran, state = effect.task, effect.ran, effect.state
@@ -89,23 +89,34 @@ class Executor:
             engine = task.engine if task.engine is not None else batch.target(task.id)
             started = ran.started or None
             rows.append((task.id, batch.first, state, engine, task.attempt, started, ran.completed, date, bundle_id))
-            key = (batch.first, engine, state is State.DONE)
-            counts[key] = counts.get(key, 0) + 1
             if ran.blobs:
                 book.holdings.add(ran.blobs)
             if not batch.open and not batch.over:
                 batch.over = True
                 over.append(batch)
-        self._count(counts)
         book.rows += len(ended)
-        merged = book.tally.ended(ended, date)
-        for batch in over:
-            self._batch_over(batch)
-        book.feed.tasks_ended(ended, merged, date)
         self.delivery.ended(ended)
+        self._uncounted.append((ended, over, date))
 
-    def _count(self, counts: dict[tuple[int, int | None, bool], int]) -> None:
+    def account(self) -> None:
+        """Count what has ended, for people who watch: after the results have left, since somebody waits for those."""
+        uncounted, self._uncounted = self._uncounted, []
+        book = self.book
+        for ended, over, date in uncounted:
+            self._count(ended)
+            merged = book.tally.ended(ended, date)
+            for batch in over:
+                self._batch_over(batch)
+            book.feed.tasks_ended(ended, merged, date)
+
+    def _count(self, ended: list[TaskEnded]) -> None:
         registry, feed = self.book.registry, self.book.feed
+        counts: dict[tuple[int, int | None, bool], int] = {}  # batch, engine, done
+        for effect in ended:
+            task = effect.task
+            engine = task.engine if task.engine is not None else task.batch.target(task.id)
+            key = (task.batch.first, engine, effect.state is State.DONE)
+            counts[key] = counts.get(key, 0) + 1
         for (batch, engine, done), count in counts.items():
             registry.sessions[session_of(batch)].open -= count
             record = registry.engines.get(engine) if engine is not None else None

@@ -15,6 +15,7 @@ import msgspec
 from tuiparallel.hub.history import History
 from tuiparallel.hub.schema import TaskRecord
 from tuiparallel.hub.task import Batch
+from tuiparallel.link.failpoints import failpoint
 from tuiparallel.wire.ids import Span, TaskId
 from tuiparallel.wire.messages import Ran, Work
 
@@ -131,6 +132,7 @@ class Journal:
             self.flush(history)
             return
         history.logbook.append(_entry(self._turn))
+        failpoint("hub.logged")
         if not self.pending:
             self.pending_since = now
         self.pending.extend(self._turn)
@@ -152,10 +154,12 @@ class Journal:
         history.begin()
         try:
             self.pending.write(history)
+            failpoint("hub.writing")
             history.commit()
         except BaseException:
             history.rollback()
             raise
+        failpoint("hub.settled")
         self.pending = Rows()
         history.logbook.clear()
 
@@ -169,10 +173,12 @@ class Journal:
                 history.end_batches(self.ended)
             for other in self.others:
                 other(history)
+            failpoint("hub.writing")
             history.commit()
         except BaseException:
             history.rollback()
             raise
+        failpoint("hub.settled")
         self.ended = []
         self.pending = Rows()
         self._begin()

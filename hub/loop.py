@@ -115,11 +115,15 @@ class Loop:
         self._handle()
         failpoint("hub.handled")
         if not self._commit(not arrived):
+            self.executor.account()
             self._go_on()
             return
         failpoint("hub.committed")
-        self._answer()
+        if book.after_commit:
+            self.executor.account()
+            self._answer()
         self._send()
+        self.executor.account()
         self._observe()
         self._probe_clients()
 
