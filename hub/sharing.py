@@ -1,0 +1,130 @@
+"""Who is given what, and who must give something back: windows, queues, idle engines.
+
+No socket, thread or clock in this file. A part of the scheduler.
+"""
+
+from __future__ import annotations
+
+from tuiparallel.hub.events import (
+    Effect,
+    RevokeTasks,
+)
+from tuiparallel.hub.floor import Floor
+from tuiparallel.hub.seats import MOST_HELD, Pace, Seat
+from tuiparallel.hub.task import Batch, Task
+from tuiparallel.wire.states import State
+
+WORTH_MOVING = 0.005  # seconds of work a busy engine must hold ahead before an idle one is given some of it
+PATIENCE = 0.010  # seconds without a result after which what an engine holds ahead may be moved
+MOST_PACES = 10_000  # functions whose pace is remembered
+
+
+class Sharing(Floor):
+    """Gives waiting tasks to engines, so that each has a few milliseconds of work ahead and none idles."""
+
+    def _learn(self, batch: Batch, seconds: float, count: int) -> None:
+        key = (batch.function, batch.work.name)
+        pace = self._paces.get(key)
+        if pace is None:
+            if len(self._paces) >= MOST_PACES:
+                del self._paces[next(iter(self._paces))]
+            pace = self._paces[key] = Pace()
+        pace.learn(max(0.0, seconds), count)
+
+    def _give_direct(self, seat: Seat, given: dict[int, list[Task]], now: float) -> None:
+        room = (self.hwm or MOST_HELD) - len(seat.held)
+        tasks: list[Task] = []
+        while room > 0 and (task := seat.next_direct()) is not None:
+            seat.direct.popleft()
+            tasks.append(task)
+            room -= 1
+        if tasks:
+            self._assign(seat, tasks, now)
+            given.setdefault(seat.id, []).extend(tasks)
+
+    def _give_balanced(self, given: dict[int, list[Task]], now: float) -> None:
+        seats = [seat for seat in self.seats.values() if seat.open and self._room(seat)]
+        while seats and len(self.lanes):
+            seats.sort(key=_by_load)
+            share = -(-len(self.lanes) // len(seats))
+            hungry: list[Seat] = []
+            for seat in seats:
+                tasks = self.lanes.take(seat.id, min(share, self._room(seat)))
+                if not tasks:
+                    continue
+                self._assign(seat, tasks, now)
+                given.setdefault(seat.id, []).extend(tasks)
+                if self._room(seat):
+                    hungry.append(seat)
+            seats = hungry
+
+    def _room(self, seat: Seat) -> int:
+        """How many more balanced tasks an engine should hold now."""
+        held = len(seat.held)
+        if self.hwm:
+            return max(0, self.hwm - held)
+        if not held:
+            return self._fits(self.horizon)
+        ahead = self.horizon - seat.load
+        return min(self._fits(ahead), MOST_HELD - held) if ahead > 0 else 0
+
+    def _fits(self, seconds: float) -> int:
+        """How many tasks of those that wait next fill so many seconds; at least one."""
+        cost = self._next_cost
+        return max(1, min(MOST_HELD, int(seconds / cost)))
+
+    @property
+    def _next_cost(self) -> float:
+        task = self.lanes.peek()
+        return self._cost(task) if task is not None else self.horizon
+
+    def _cost(self, task: Task) -> float:
+        pace = self._paces.get((task.batch.function, task.batch.work.name))
+        # A function never seen fills an engine by itself: it may be a long one.
+        return pace.mean if pace is not None and pace.mean is not None else self.horizon
+
+    def _assign(self, seat: Seat, tasks: list[Task], now: float) -> None:
+        if not seat.held:
+            seat.progress = now
+        lease = self._lease_for.get(seat.id)
+        if lease is None:  # one for all that a turn gives an engine: it is the name of one Run on record
+            lease = self._lease_for[seat.id] = self._new_lease()
+        batch, cost = None, 0.0
+        for task in tasks:
+            if task.batch is not batch:
+                batch, cost = task.batch, self._cost(task)
+            task.state = State.ASSIGNED  # QUEUED -> ASSIGNED, the one move on the hot path
+            task.engine = seat.id
+            task.lease = lease
+            seat.hold(task, cost)
+
+    def _rebalance(self, now: float, effects: list[Effect]) -> None:
+        """Let an idle engine have what stands unstarted behind others."""
+        self._recheck = None
+        idle = [seat for seat in self.seats.values() if seat.open and not seat.held]
+        if not idle:
+            return
+        for victim in sorted(self.seats.values(), key=_by_load, reverse=True):
+            if len(victim.held) < 2 or victim.revoking:
+                continue
+            stuck = now - victim.progress
+            if victim.load < WORTH_MOVING and stuck < PATIENCE:
+                self._recheck = min(self._recheck or now + PATIENCE, victim.progress + PATIENCE)
+                continue
+            behind = [
+                task for task in list(victim.held.values())[1:] if task.batch.work.balanced and not task.revoking
+            ]
+            movable = [task for task in behind if any(self._admits(task, seat.id) for seat in idle)]
+            if not movable:
+                continue
+            # All of them when the first has been running for long, else a fair share, from the far end.
+            count = len(movable) if stuck >= PATIENCE else max(1, len(movable) * len(idle) // (len(idle) + 1))
+            asked = movable[-count:]
+            for task in asked:
+                task.revoking = True
+            victim.revoking += len(asked)
+            effects.append(RevokeTasks(victim.id, asked))
+
+
+def _by_load(seat: Seat) -> tuple[float, int]:
+    return (seat.load, len(seat.held))
