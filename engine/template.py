@@ -26,6 +26,7 @@ import msgspec
 
 from tuiparallel.engine import leftovers, orders
 from tuiparallel.engine.restarts import Restarts
+from tuiparallel.link import failpoints
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.wire.config import ClusterConfig, read_config
 from tuiparallel.wire.connection import write_private
@@ -377,6 +378,7 @@ class Template:
 
     def _hub_ended(self, code: int) -> None:
         self._hub = None
+        failpoints.spend("hub.")
         if self._ending:
             return
         if code == 0:

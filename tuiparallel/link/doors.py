@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import zmq
 
+from tuiparallel.link.failpoints import chance
 from tuiparallel.link.frames import NOBLOCK, SNDMORE_NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.wire.messages import (
     ClientHello,
@@ -157,10 +158,15 @@ class Doors:
         if isinstance(message, (Welcome, EngineWelcome, SupervisorWelcome)):
             connection.sent = 0
         socket = self._sockets[role]
+        if chance("link.drop"):
+            connection.sent = following(connection.sent)
+            return Sent.OK
         try:
             # Both parts, or neither: only the first one of a message can be refused.
             socket.send(peer, SNDMORE_NOBLOCK)
             socket.send(encode(connection.sent, message), NOBLOCK)
+            if chance("link.repeat"):
+                socket.send_multipart([peer, encode(connection.sent, message)], NOBLOCK)
         except zmq.Again:
             return Sent.AGAIN
         except zmq.ZMQError as error:

@@ -21,6 +21,7 @@ import msgspec
 import zmq
 
 from tuiparallel.link.clock import Clock, SystemClock
+from tuiparallel.link.failpoints import chance
 from tuiparallel.link.frames import NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.link.outbox import Outbox
 from tuiparallel.link.wakeup import Wakeup
@@ -141,10 +142,13 @@ class Link:
             self._wakeup.set()
 
     def _try(self, message: Message) -> bool:
-        try:
-            self._socket.send(encode(self._sent, message), NOBLOCK)
-        except zmq.Again:
-            return False
+        if not chance("link.drop"):
+            try:
+                self._socket.send(encode(self._sent, message), NOBLOCK)
+                if chance("link.repeat"):
+                    self._socket.send(encode(self._sent, message), NOBLOCK)
+            except zmq.Again:
+                return False
         self._sent = following(self._sent)
         # Sending may swallow the edge that announces input: whoever polls must be told.
         if readable(self._socket):
