@@ -397,8 +397,12 @@ class World:
         self.scheduler.next_lease = max([late.next_lease, *(lease + 1 for lease, _, _ in self.leases)])
         for engine in late.seats:
             self.scheduler.restore_engine(engine, self.now)
-        places = {id: (engine, lease) for lease, engine, ids in sorted(self.leases) for id in ids}
+        places = {
+            id: (engine, lease, place) for lease, engine, ids in sorted(self.leases) for place, id in enumerate(ids)
+        }
         effects: list[Effect] = []
+        leased: list[tuple[int, int, int, Task]] = []
+        waiting: list[tuple[Batch, list[Task]]] = []
         for batch in self.batches.values():
             open_ids = [id for id in range(batch.first, batch.first + batch.count) if id not in self.outcomes]
             batch.open = len(open_ids)
@@ -406,14 +410,18 @@ class World:
             for id in open_ids:
                 task = Task(TaskId(id), batch)
                 task.attempt = self.attempts.get(id, 0) + 1
-                engine, lease = places.get(id, (-1, 0))
+                engine, lease, place = places.get(id, (-1, 0, 0))
                 if engine in self.scheduler.seats:
-                    self.scheduler.restore_lease(task, engine, lease)
+                    leased.append((engine, lease, place, task))
                 else:
                     task.lease = lease
                     queued.append(task)
             if queued:
-                effects += self.scheduler.restore_queued(self._submitted(batch), queued, self.now, self.now)
+                waiting.append((batch, queued))
+        for engine, lease, _, task in sorted(leased, key=lambda one: one[:3]):
+            self.scheduler.restore_lease(task, engine, lease)
+        for batch, queued in waiting:
+            effects += self.scheduler.restore_queued(self._submitted(batch), queued, self.now, self.now)
         self.carry_out(effects)
         for engine in list(self.scheduler.seats):
             # Engines that died with the hub, or were given up before, are not heard of again.
