@@ -240,7 +240,7 @@ class Tally:
         """Run times into their logarithmic buckets."""
         buckets = tally.buckets
         for run in times:
-            bucket = round(RUN_BUCKETS_PER_DOUBLING * log2(run * 1e6)) if run > 1e-6 else 0
+            bucket = round(RUN_BUCKETS_PER_DOUBLING * log2(min(run, 1e9) * 1e6)) if run > 1e-6 else 0
             buckets[bucket] = buckets.get(bucket, 0) + 1
         tally.slowest = max(tally.slowest, max(times))
 
