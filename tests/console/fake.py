@@ -314,6 +314,11 @@ class FakeClient:
     def send_signal(self, sig: Any, targets: Any = None, **named: Any) -> None:
         self._note("send_signal", sig, targets, **named)
 
+    def interrupt(self, msg_id: str, timeout: float | None = None) -> list[int]:
+        self._note("interrupt", msg_id)
+        rows = (row for row in self.cluster.engines.values() if row.task is not None)
+        return [row.id for row in rows if self.cluster.store.msg_id(row.task or 0) == msg_id]
+
     def restart_engines(self, targets: Any = "all", **named: Any) -> dict[int, int]:
         self._note("restart_engines", targets, **named)
         return {id: id + 100 for id in (targets if isinstance(targets, list) else self.ids)}

@@ -9,6 +9,7 @@ from tests.console.fake import FakeCluster
 from tuiparallel.console.deeds import aborted
 from tuiparallel.console.desk import Options
 from tuiparallel.console.screens.confirm import ConfirmScreen
+from tuiparallel.console.screens.main import MainScreen
 from tuiparallel.wire.states import State
 
 
@@ -85,7 +86,23 @@ async def test_interrupt_one_task_of_mine() -> None:
         assert "interrupt fit on e2?" in it.frame()
         it.after_question()
         await it.press("y")
-        assert it.client.calls == [("send_signal", ("SIGINT", [2]), {"block": True})]
+        assert it.client.calls == [("interrupt", ("3f9c0a12-0",), {})]
+        assert it.said == "sent KeyboardInterrupt to e2"
+
+
+async def test_an_interrupt_is_about_the_task_and_not_about_what_runs_there_by_now() -> None:
+    cluster = small_cluster()
+    task = cluster.runs(2, "fit")
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("j", "j", "I")
+        cluster.ends(task)
+        cluster.runs(2, "other")
+        await it.tell()
+        it.after_question()
+        await it.press("y")
+        assert it.client.calls == [("interrupt", ("3f9c0a12-0",), {})]
+        assert it.said == "no KeyboardInterrupt sent; 1 had ended"
 
 
 async def test_try_again_sends_the_ids_of_the_kind() -> None:
@@ -145,7 +162,7 @@ async def test_what_another_client_has_submitted_is_a_dialog() -> None:
     async with console(cluster) as it:
         await it.press("A")
         assert isinstance(it.app.screen, ConfirmScreen)
-        assert "some of other clients" in it.frame()
+        assert "all of analysis.py, another client" in it.frame()
 
 
 async def test_keys_typed_ahead_do_not_reach_a_dialog() -> None:
@@ -293,6 +310,82 @@ async def test_a_queue_without_rows_is_aborted_by_engine_and_says_so() -> None:
         assert it.client.calls == [("abort", (None,), {"targets": [0], "block": True, "running": False})]
 
 
+async def test_a_submission_is_aborted_whole_also_where_the_hub_has_sent_no_rows() -> None:
+    cluster = small_cluster()
+    cluster.submits("mc_step", 5000, rows=10)
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("0", "A")
+        assert "Abort 5,000 queued of mc_step?" in it.frame()
+        await confirm(it)
+        ((name, (ids,), named),) = it.client.calls
+        assert (name, len(ids), ids[0], ids[-1]) == ("abort", 5000, "3f9c0a12-0", "3f9c0a12-4999")
+        assert named == {"targets": None, "block": True, "running": False}
+
+
+async def test_a_client_stands_for_its_open_tasks() -> None:
+    cluster = small_cluster()
+    cluster.other_client()
+    mine = cluster.submits("fit", 3)
+    theirs = cluster.submits("scan", 30, session=2, rows=4)
+    cluster.starts(theirs[0], 1)
+    cluster.starts(mine[0], 2)
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("0", "G", "A")
+        assert it.app.main.now.here().ids == ("77aa41bb",)
+        assert "Abort 29 queued of analysis.py?" in it.frame()
+        assert "all of analysis.py, another client" in it.frame()
+        await confirm(it)
+        assert it.client.calls[0][1][0] == [f"77aa41bb-{theirs[0] + i - (2 << 40)}" for i in range(30)]
+        await it.press("I")
+        await confirm(it)
+        assert it.client.calls[1] == ("interrupt", (f"77aa41bb-{theirs[0] - (2 << 40)}",), {})
+        await it.press("k", "A")
+        assert "abort 2 queued of this console?" in it.frame()
+
+
+async def test_an_open_question_counts_what_has_moved_on() -> None:
+    cluster = small_cluster()
+    many = cluster.submits("fit", 25)
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("0", "A")
+        assert "Abort 25 queued of fit?" in it.frame()
+        cluster.starts(many[0], 0)
+        cluster.starts(many[1], 1)
+        it.cluster.clock.advance(1.0)
+        await it.tell()
+        assert "Abort 25 queued of fit?" in it.frame()
+        assert "23 of them still wait" in it.frame()
+        await it.press("escape", "1", "A")
+        assert isinstance(it.app.screen, MainScreen)
+
+
+async def test_a_question_in_the_footer_counts_too() -> None:
+    cluster = queued_on(0, 3)
+    first = min(cluster.tasks)
+    async with console(cluster) as it:
+        await it.press("A")
+        cluster.starts(first, 0)
+        await it.tell()
+        assert "abort 3 queued on e0? (2 of them still wait)" in it.frame().splitlines()[-1]
+
+
+async def test_whether_a_box_is_ticked_is_seen_without_colour() -> None:
+    cluster = queued_on(0, 21)
+    cluster.runs(0, "fit")
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("A")
+        it.after_question()
+        assert "[ ] interrupt 1 running too" in it.frame()
+        await it.press("tab", "tab", "space")
+        assert "[x] interrupt 1 running too" in it.frame()
+        await it.press("space")
+        assert "[ ] interrupt 1 running too" in it.frame()
+
+
 async def test_read_only_sends_nothing_that_changes() -> None:
     cluster = queued_on(0, 3)
     cluster.ends(cluster.runs(1, "fit"), State.ERROR, "ValueError", "no")
@@ -310,7 +403,10 @@ async def test_read_only_sends_nothing_that_changes() -> None:
 def test_the_outcome_tells_what_had_moved_on() -> None:
     assert (
         aborted({"aborted": ["a"] * 17, "running": ["b", "c"], "done": [], "unknown": []})
-        == "aborted 17, 2 had started"
+        == "aborted 17, 2 running go on"
+    )
+    assert aborted({"aborted": ["a"], "running": ["b"], "done": ["c"] * 5}, ended=3) == (
+        "aborted 1, 1 running goes on, 2 had ended"
     )
 
 

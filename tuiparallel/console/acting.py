@@ -56,6 +56,14 @@ class Acting:
 
         self.app.push_screen(ConfirmScreen(deed, cluster, self.app.clock), answered)
 
+    def news(self) -> None:
+        """The store has changed: an open question says what has moved on."""
+        if isinstance(self.app.screen, ConfirmScreen):
+            self.app.screen.news()
+        elif self.question is not None and self.question.text != self.main.footer.question:
+            self.main.footer.question = self.question.text
+            self.main.footer.update()
+
     def _painted(self, question: Question) -> None:
         question.painted = self.app.clock.monotonic()
 

@@ -194,6 +194,7 @@ class TuiparApp(App[Chosen]):
         if self.feed is not None:
             self.feed.seen()
         self.main.news()
+        self.acting.news()
 
     def on_unmount(self) -> None:
         self._unlisten()

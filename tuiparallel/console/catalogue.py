@@ -25,7 +25,7 @@ def _on(*kinds: str) -> str:
 def _on_work(here: Here) -> str | None:
     if (reason := _acting(here)) is not None:
         return reason
-    if here.kind not in ("engine", "task", "batch", "function", "failure") or here.empty:
+    if here.kind not in ("engine", "task", "batch", "client", "function") or here.empty:
         return "nothing is selected here; go to engines (1) or tasks (3)"
     return None
 
@@ -33,7 +33,7 @@ def _on_work(here: Here) -> str | None:
 def _on_running(here: Here) -> str | None:
     if (reason := _acting(here)) is not None:
         return reason
-    if here.kind not in ("engine", "task", "batch") or here.empty:
+    if here.kind not in ("engine", "task", "batch", "client", "function") or here.empty:
         return "nothing that runs is selected; go to engines (1) or tasks (3)"
     return None
 
@@ -151,7 +151,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("abort", "Abort queued tasks", ("A",), "lists", "Queued and held tasks end as aborted; running ones go on",
            _on_work, 1, "rc.abort({ids})", footer="abort…"),
     Action("interrupt", "Interrupt running tasks", ("I",), "lists", "KeyboardInterrupt in the running task; its queue stays",
-           _on_running, 1, "rc.send_signal('SIGINT', targets={engines})", footer="interrupt…"),
+           _on_running, 1, "rc.interrupt({id})", footer="interrupt…"),
     Action("again", "Try again", ("T",), "lists", "Submit these tasks once more, with new ids", _on_ended, 1,
            "rc.resubmit({ids})"),
     Action("clear", "Clear namespaces", ("C",), "lists", "Empty the engine's names, between two tasks", _on_engines, 2,

@@ -5,22 +5,32 @@ A Deed is frozen when its question opens: it holds the ids it is about, the leve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tuiparallel.console import figures
 from tuiparallel.console.actions import Action, Here
+from tuiparallel.console.choosing import (
+    NAMED,
+    choose,
+    find,
+    numbers,
+    open_batches,
+    open_rows,
+    running_now,
+    session,
+    still_waiting,
+    whose,
+)
 from tuiparallel.console.desk import Desk
-from tuiparallel.monitor.query import ENGINE_FIELDS, TASK_FIELDS, Query, parse
-from tuiparallel.monitor.rows import Phase, TaskView
-from tuiparallel.wire.ids import counter_of
+from tuiparallel.monitor.query import ENGINE_FIELDS, Query, parse
+from tuiparallel.wire.ids import IdRange
 
 if TYPE_CHECKING:
     from tuiparallel.client import Client
 
 FEW = 20  # tasks up to which a question of one's own is a line in the footer
-NAMED = 5  # examples a dialog shows
 SPELLED = 3  # ids up to which the Python line spells them out
 
 
@@ -38,6 +48,7 @@ class Deed:
     examples: tuple[str, ...] = ()
     extra: str = ""  # something that may be ticked
     extra_work: Callable[[Client], Any] | None = None  # what is done instead when it is
+    live: Callable[[], str] | None = None  # what of it has moved on since, or nothing
 
 
 class Nothing(Exception):
@@ -54,7 +65,7 @@ def deed_for(action: Action, here: Here, desk: Desk, tasks: Sequence[int] = (), 
         case "again":
             deed = _again(action, here, desk, tasks)
         case "clear" | "restart" | "stop":
-            deed = _engines(action, [id for id in here.ids if isinstance(id, int)], desk)
+            deed = _engines(action, numbers(here), desk)
         case "clear.all" | "restart.all":
             deed = _everywhere(action, desk)
         case _:
@@ -67,93 +78,11 @@ def deed_for(action: Action, here: Here, desk: Desk, tasks: Sequence[int] = (), 
 
 
 def _raised(deed: Deed, level: int) -> Deed:
-    return Deed(deed.action, level, deed.question, deed.python, deed.work, deed.outcome, deed.facts, deed.examples,
-                deed.extra, deed.extra_work)  # fmt: skip
+    return replace(deed, level=level)
 
 
 def _with_fact(deed: Deed, fact: str) -> Deed:
-    return Deed(deed.action, max(deed.level, 2), deed.question, deed.python, deed.work, deed.outcome,
-                (*deed.facts, fact), deed.examples, deed.extra, deed.extra_work)  # fmt: skip
-
-
-# Which tasks ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The tasks a deed is about: rows where they are known, else all of some engines."""
-
-    ids: tuple[str, ...]
-    mine: bool
-    on: str  # "on e7"
-    examples: tuple[str, ...]
-    count: int
-    engines: tuple[int, ...] = ()  # not empty: everything waiting on these engines, rows unknown
-    running: tuple[TaskView, ...] = ()
-
-
-WAITING = (Phase.QUEUED, Phase.WAITING, Phase.HELD)
-
-
-def _find(query: str, desk: Desk) -> list[TaskView]:
-    found = desk.store.task_list(parse(query, TASK_FIELDS))
-    found.refresh()
-    return found.rows(0, len(found))
-
-
-def _session(desk: Desk) -> str:
-    return desk.client.session if desk.client is not None else ""
-
-
-def _rows_of(here: Here, desk: Desk) -> list[TaskView]:
-    """The open tasks of what is chosen."""
-    numbers = [id for id in here.ids if isinstance(id, int)]
-    match here.kind:
-        case "task":
-            return [row for row in desk.store.task_rows(numbers) if row.open]
-        case "engine":
-            return _find(f"engine:{','.join(map(str, numbers))} state:open", desk)
-        case "batch":
-            return _find(f"batch:{','.join(map(str, numbers))} state:open", desk)
-        case "function":
-            names = ",".join('"' + str(name).replace('"', "") + '"' for name in here.ids)
-            return _find(f"fn:{names} state:open", desk)
-        case _:
-            return []
-
-
-def _on(here: Here) -> str:
-    if here.kind == "engine":
-        return f"on e{figures.ranges([id for id in here.ids if isinstance(id, int)])}"
-    if here.kind == "function":
-        return f"of {', '.join(map(str, here.ids[:3]))}"
-    return ""
-
-
-def choose(here: Here, desk: Desk) -> Chosen:
-    """What an abort here would be about."""
-    rows = _rows_of(here, desk)
-    waiting = [row for row in rows if row.phase in WAITING]
-    running = tuple(row for row in rows if row.phase is Phase.RUNNING)
-    session = _session(desk)
-    mine = all(row.client == session for row in rows)
-    examples = tuple(f"{row.msg_id} {row.name}" for row in waiting[:NAMED])
-    on = _on(here)
-    if here.kind == "engine":
-        engines = desk.store.engine_rows([id for id in here.ids if isinstance(id, int)], desk.clock.time())
-        there = sum(row.row.queue + max(0, row.row.held - (row.row.task is not None)) for row in engines)
-        if there > len(waiting):
-            # The hub has more than it sends rows of: then the deed is about the engines, and says so.
-            return Chosen((), False, on, examples, there, tuple(row.id for row in engines), running)
-    if here.kind == "batch":
-        found = [batch for id in here.ids if isinstance(id, int)
-                 and (batch := desk.store.batch(id, desk.clock.time())) is not None]  # fmt: skip
-        there = sum(max(0, batch.total - batch.ended - batch.running) for batch in found)
-        if there > len(waiting):
-            ids = tuple(f"{b.client}-{counter_of(b.id) + i}" for b in found for i in range(b.total))
-            mine = all(batch.client == session for batch in found)
-            return Chosen(ids, mine, f"of {', '.join(batch.name for batch in found)}", examples, there, (), running)
-    return Chosen(tuple(row.msg_id for row in waiting), mine, on, examples, len(waiting), (), running)
+    return replace(deed, level=max(deed.level, 2), facts=(*deed.facts, fact))
 
 
 def _spelled(ids: Sequence[str]) -> str:
@@ -166,8 +95,14 @@ def _level(count: int, mine: bool) -> int:
     return 1 if count <= FEW and mine else 2
 
 
-def _whose(mine: bool) -> str:
-    return "all of this client" if mine else "some of other clients"
+def _mine(owners: Sequence[str], desk: Desk) -> bool:
+    return set(owners) == {session(desk)}
+
+
+def _owners(clients: Iterable[str]) -> tuple[str, ...]:
+    """Their sessions, or none when one of them is not known."""
+    found = tuple(dict.fromkeys(clients))
+    return () if "" in found else found
 
 
 # The verbs --------------------------------------------------------------------------------------------------------
@@ -175,41 +110,64 @@ def _whose(mine: bool) -> str:
 
 def _abort(action: Action, here: Here, desk: Desk) -> Deed:
     chosen = choose(here, desk)
+    running = len(chosen.running)
     if not chosen.count:
-        if chosen.running:
-            raise Nothing(f"nothing is queued here; {figures.plural(len(chosen.running), 'task')} runs: I interrupts")
+        if running:
+            one = "it" if running == 1 else "them"
+            raise Nothing(f"nothing is queued here; {figures.plural(running, 'task')} running: I interrupts {one}")
         raise Nothing("nothing is queued here")
-    ids, engines = chosen.ids, chosen.engines
     question = f"abort {chosen.count:,} queued {chosen.on}".strip()
+    ids, spans, engines = chosen.ids, chosen.spans, list(chosen.engines)
+    started = tuple(one.msg_id for one in chosen.running)
     if engines:
-        python = f"rc.abort(targets={list(engines)})"
-        work, extra_work = _aborting(None, list(engines)), _aborting(None, list(engines), running=True)
+        python = f"rc.abort(targets={engines})"
+    elif spans:
+        python = _spelled_spans(spans)
     else:
         python = f"rc.abort({_spelled(ids)})"
-        both = [*ids, *(row.msg_id for row in chosen.running)]
-        work, extra_work = _aborting(list(ids), None), _aborting(both, None, running=True)
-    running = len(chosen.running)
+
+    def named(too: bool) -> list[str] | None:
+        """The msg_ids, made where they are sent: a submission may have a million."""
+        if engines:
+            return None
+        known = [f"{hex}-{first + place}" for hex, first, count in spans for place in range(count)]
+        if spans and not too:
+            return known
+        return [*ids, *known, *(started if too and not spans else ())]
+
+    def aborting(too: bool) -> Callable[[Client], Any]:
+        return lambda client: client.abort(named(too), targets=engines or None, block=True, running=too)
+
+    def left() -> str:
+        now = still_waiting(chosen, desk)
+        return f"{now:,} of them still wait" if now is not None and now != chosen.count else ""
+
     return Deed(
-        action, _level(chosen.count, chosen.mine), question, python, work, aborted,
-        (f"{figures.plural(chosen.count, 'task')} that did not start, {_whose(chosen.mine)}",
+        action, _level(chosen.count, _mine(chosen.owners, desk)), question, python, aborting(False),
+        lambda reply: aborted(reply, chosen.ended),
+        (f"{figures.plural(chosen.count, 'task')} that did not start, {whose(chosen.owners, desk)}",
          f"running ones go on: {running:,}"),
-        chosen.examples, f"interrupt {running:,} running too" if running else "", extra_work if running else None,
+        chosen.examples, f"interrupt {running:,} running too" if running else "", aborting(True) if running else None,
+        left,
     )  # fmt: skip
 
 
-def _aborting(ids: list[str] | None, engines: list[int] | None, running: bool = False) -> Callable[[Client], Any]:
-    return lambda client: client.abort(ids, targets=engines, block=True, running=running)
+def _spelled_spans(spans: Sequence[IdRange]) -> str:
+    hex, first, count = spans[0]
+    if len(spans) == 1:
+        return f"rc.abort([f'{hex}-{{i}}' for i in range({first}, {first + count})])"
+    return f"rc.abort(ids)  # {sum(count for _, _, count in spans):,} ids of {len(spans)} submissions"
 
 
-def aborted(reply: Any) -> str:
-    """What became of an abort, in words."""
+def aborted(reply: Any, ended: int = 0) -> str:
+    """What became of an abort, in words; `ended` of its tasks had ended before it was asked for."""
     if not isinstance(reply, Mapping):
         return "aborted"
     counts = {key: len(value) for key, value in reply.items() if isinstance(value, Sequence)}
     parts = [f"aborted {counts.get('aborted', 0):,}"]
-    if started := counts.get("running", 0):
-        parts.append(f"{started:,} had started")
-    if done := counts.get("done", 0):
+    if running := counts.get("running", 0):
+        parts.append(f"{running:,} running {'goes' if running == 1 else 'go'} on")
+    if (done := counts.get("done", 0) - ended) > 0:
         parts.append(f"{done:,} had ended")
     if unknown := counts.get("unknown", 0):
         parts.append(f"{unknown:,} unknown")
@@ -217,43 +175,46 @@ def aborted(reply: Any) -> str:
 
 
 def _interrupt(action: Action, here: Here, desk: Desk) -> Deed:
-    running = [row for row in _rows_of(here, desk) if row.phase is Phase.RUNNING and row.engine is not None]
-    if here.kind == "engine" and not running:
-        views = desk.store.engine_rows([id for id in here.ids if isinstance(id, int)], desk.clock.time())
-        ids = [row.row.task for row in views if row.row.task is not None]
-        running = desk.store.task_rows(ids)
-        engines = sorted(row.id for row in views if row.row.task is not None)
-    else:
-        engines = sorted({row.engine for row in running if row.engine is not None})
-    if not engines:
+    running = running_now(here, desk, open_rows(here, desk), open_batches(here, desk))
+    if not running:
         raise Nothing("nothing runs here; A aborts what is queued")
-    mine = bool(running) and all(row.client == _session(desk) for row in running)
-    names = ", ".join(dict.fromkeys(row.name for row in running)) or "the running task"
+    ids = [one.msg_id for one in running]
+    owners = _owners(one.client for one in running)
+    names = ", ".join(dict.fromkeys(one.name for one in running))
+    engines = sorted({one.engine for one in running})
     question = f"interrupt {figures.clip(names, 40)} on e{figures.ranges(engines)}"
+    python = f"rc.interrupt({ids[0]!r})" if len(ids) == 1 else f"for id in {_spelled(ids)}: rc.interrupt(id)"
     return Deed(
-        action, _level(len(engines), mine), question, f"rc.send_signal('SIGINT', targets={engines})",
-        lambda client: client.send_signal("SIGINT", engines, block=True),
-        lambda reply: f"sent KeyboardInterrupt to e{figures.ranges(engines)}",
-        (f"{figures.plural(len(engines), 'running task')}, {_whose(mine)}", "the queue behind it goes on"),
-        tuple(f"{row.msg_id} {row.name} on e{row.engine}" for row in running[:NAMED]),
+        action, _level(len(ids), _mine(owners, desk)), question, python,
+        lambda client: [client.interrupt(id) for id in ids], interrupted,
+        (f"{figures.plural(len(ids), 'running task')}, {whose(owners, desk)}", "the queue behind it goes on"),
+        tuple(f"{one.msg_id} {one.name} on e{one.engine}" for one in running[:NAMED]),
     )  # fmt: skip
 
 
+def interrupted(told: Sequence[Sequence[int]]) -> str:
+    """Which engines got the signal; one that has gone on to another task got nothing."""
+    engines = sorted({engine for one in told for engine in one})
+    missed = sum(1 for one in told if not one)
+    sent = f"sent KeyboardInterrupt to e{figures.ranges(engines)}" if engines else "no KeyboardInterrupt sent"
+    return f"{sent}; {missed:,} had ended" if missed else sent
+
+
 def _again(action: Action, here: Here, desk: Desk, tasks: Sequence[int]) -> Deed:
-    numbers = list(tasks) or [id for id in here.ids if isinstance(id, int)]
+    wanted = list(tasks) or numbers(here)
     if here.kind == "batch":
-        rows = _find(f"batch:{','.join(map(str, numbers))} state:failed,aborted", desk)
+        rows = find(f"batch:{','.join(map(str, wanted))} state:failed,aborted", desk)
     else:
-        rows = [row for row in desk.store.task_rows(numbers) if not row.open]
+        rows = [row for row in desk.store.task_rows(wanted) if not row.open]
     ids = [row.msg_id for row in rows] or [desk.store.msg_id(task) for task in tasks]
     if not ids:
         raise Nothing("none of these has ended yet")
-    mine = bool(rows) and all(row.client == _session(desk) for row in rows)
+    owners = _owners(row.client for row in rows)
     return Deed(
-        action, _level(len(ids), mine), f"submit {figures.plural(len(ids), 'task')} once more",
+        action, _level(len(ids), _mine(owners, desk)), f"submit {figures.plural(len(ids), 'task')} once more",
         f"rc.resubmit({_spelled(ids)})", lambda client: client.resubmit(ids),
         lambda reply: f"submitted {figures.plural(len(ids), 'task')} again",
-        (f"{figures.plural(len(ids), 'new task')} with new ids, {_whose(mine)}",),
+        (f"{figures.plural(len(ids), 'new task')} with new ids, {whose(owners, desk)}",),
         tuple(f"{row.msg_id} {row.name}" for row in rows[:NAMED]),
     )  # fmt: skip
 

@@ -31,8 +31,9 @@ class Question:
 
     @property
     def text(self) -> str:
-        """What the footer asks."""
-        return f"{self.deed.question}?"
+        """What the footer asks, and what has moved on since it did."""
+        left = self.deed.live() if self.deed.live is not None else ""
+        return f"{self.deed.question}? {f'({left}) ' if left else ''}".rstrip()
 
     def press(self, key: str, now: float) -> Answer:
         """What this key answers."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 
 from tuiparallel.monitor.functions import Sketch
 from tuiparallel.monitor.intake import Intake
@@ -117,8 +119,13 @@ def engine(known: Intake, engine: int, now: float) -> EngineView:
     )
 
 
-def batch(known: Intake, course: Course, at: float) -> BatchView:
-    """A submission, at hub time `at`."""
+def running_tasks(known: Intake) -> list[int]:
+    """The TaskIds that the engines say they run, ascending."""
+    return sorted(seat.row.task for seat in known.engines.seats.values() if seat.row.task is not None)
+
+
+def batch(known: Intake, course: Course, at: float, running: Sequence[int]) -> BatchView:
+    """A submission, at hub time `at`; `running` are the TaskIds that run, ascending."""
     row = course.row
     rate = course.rate(at)
     return BatchView(
@@ -130,7 +137,7 @@ def batch(known: Intake, course: Course, at: float) -> BatchView:
         total=row.total,
         done=row.done,
         failed=row.failed,
-        running=row.running,
+        running=row.running or bisect_left(running, row.id + row.total) - bisect_left(running, row.id),
         submitted=row.submitted,
         last=row.last,
         balanced=row.balanced,

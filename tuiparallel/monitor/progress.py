@@ -146,6 +146,14 @@ class Progress:
         ]
         return sorted(courses, key=lambda course: (-course.row.submitted, course.row.id))
 
+    def left_by_session(self) -> dict[int, int]:
+        """How many tasks are open, of every session that has a submission here."""
+        left: dict[int, int] = {}
+        for course in self.courses.values():
+            row = course.row
+            left[row.session] = left.get(row.session, 0) + max(0, row.total - row.done - row.failed)
+        return left
+
     def finished(self) -> list[Course]:
         """Finished ones, newest end first."""
         courses = [

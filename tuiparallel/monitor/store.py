@@ -281,12 +281,15 @@ class ClusterStore(Reads):
         with self._lock:
             at = self._in.hub_time(now)
             courses = [*self._in.progress.open(), *self._in.progress.finished()][:PER_VIEW]
-            return [portraits.batch(self._in, course, at) for course in courses]
+            running = portraits.running_tasks(self._in)
+            return [portraits.batch(self._in, course, at, running) for course in courses]
 
     def batch(self, batch: int, now: float) -> BatchView | None:
         with self._lock:
             course = self._in.progress.courses.get(batch)
-            return portraits.batch(self._in, course, self._in.hub_time(now)) if course else None
+            if course is None:
+                return None
+            return portraits.batch(self._in, course, self._in.hub_time(now), portraits.running_tasks(self._in))
 
     def batch_count(self) -> int:
         """How many submissions are kept; batches() shows the first 200."""
@@ -296,10 +299,12 @@ class ClusterStore(Reads):
     def clients(self) -> list[ClientView]:
         with self._lock:
             rows = sorted(self._in.clients.values(), key=lambda row: (not row.connected, row.since, row.session))
+            left = self._in.progress.left_by_session()
         return [
-            ClientView(row.session, row.hex, row.host, row.pid, row.name, row.since, row.connected, row.outstanding)
+            ClientView(row.session, row.hex, row.host, row.pid, row.name, row.since, row.connected,
+                       left.get(row.session, row.outstanding))
             for row in rows
-        ]
+        ]  # fmt: skip
 
     def functions(self, sort: str = "total", reverse: bool = True) -> list[FunctionView]:
         with self._lock:

@@ -9,11 +9,14 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, Static
+from textual.widgets import Button, Input, Static
 
 from tuiparallel.console.deeds import Deed
 from tuiparallel.console.desk import Clock
 from tuiparallel.console.ladder import DEAF
+from tuiparallel.console.screens.tick import Tick
+
+RECOUNT = 0.5  # seconds between two counts of what has moved on
 
 
 class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
@@ -25,6 +28,7 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
         self.cluster = cluster
         self.clock = clock
         self.painted: float | None = None
+        self.counted = float("-inf")
 
     def compose(self) -> ComposeResult:
         deed = self.deed
@@ -32,11 +36,13 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
             yield Static(f"{deed.question[:1].upper()}{deed.question[1:]}?", classes="title", markup=False)
             for fact in deed.facts:
                 yield Static(fact, classes="fact", markup=False)
+            if deed.live is not None:
+                yield Static(deed.live(), classes="live", id="live", markup=False)
             for example in deed.examples:
                 yield Static(f"  {example}", classes="example", markup=False)
             yield Static(deed.python, classes="python", markup=False)
             if deed.extra:
-                yield Checkbox(deed.extra, id="extra")
+                yield Tick(deed.extra, id="extra")
             if deed.level >= 3:
                 yield Static(f"Type the cluster's name, {self.cluster}, to go on", classes="ask", markup=False)
                 yield Input(id="name", placeholder=self.cluster)
@@ -50,6 +56,14 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
 
     def _painted(self) -> None:
         self.painted = self.clock.monotonic()
+
+    def news(self) -> None:
+        """The store has changed: the ids stay, but what has become of them is counted anew."""
+        now = self.clock.monotonic()
+        if self.deed.live is None or not self.is_mounted or now - self.counted < RECOUNT:
+            return
+        self.counted = now
+        self.query_one("#live", Static).update(self.deed.live())
 
     @property
     def deaf(self) -> bool:
@@ -99,5 +113,5 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
     def _done(self) -> None:
         if self.deaf or (self.deed.level >= 3 and self.query_one("#name", Input).value != self.cluster):
             return
-        extra = bool(self.deed.extra) and self.query_one("#extra", Checkbox).value
+        extra = bool(self.deed.extra) and self.query_one("#extra", Tick).ticked
         self.dismiss((True, extra))
