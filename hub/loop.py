@@ -16,7 +16,7 @@ from tuiparallel.hub.delivery import Delivery
 from tuiparallel.hub.effects import Executor
 from tuiparallel.hub.engines import EngineDesk
 from tuiparallel.hub.keeping import Keeping
-from tuiparallel.hub.queries import QueryDesk
+from tuiparallel.hub.queries import UNFIT, QueryDesk
 from tuiparallel.hub.registry import Session
 from tuiparallel.hub.requests import Requests
 from tuiparallel.link.clock import Clock
@@ -99,7 +99,7 @@ class Loop:
                     self.clients.receive(peer, message)  # type: ignore[arg-type]
                 else:
                     self.engines.receive(peer, message)  # type: ignore[arg-type]
-            except (ArithmeticError, LookupError, TypeError, ValueError):
+            except UNFIT:
                 # One peer's message must not end the hub, or it would be sent again to the next one.
                 log.exception("a message could not be handled: %.500r", message)
                 self.doors.malformed += 1

@@ -23,6 +23,8 @@ log = logging.getLogger("tuiparallel.hub")
 
 _pack = msgspec.msgpack.Encoder().encode
 
+UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
+"""What arguments that do not fit lead to."""
 PAGE = 2000  # rows of one page at the most
 
 
@@ -66,7 +68,7 @@ class QueryDesk:
         except QuestionError as error:
             text = ErrorText(error.ename, error.evalue, "")
             self.book.out.client(session, Reply(query.request, None, text))
-        except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        except UNFIT as error:
             text = ErrorText(type(error).__name__, f"{query.what}: {error}", "")
             self.book.out.client(session, Reply(query.request, None, text))
         except sqlite3.Error as error:
