@@ -10,6 +10,7 @@ from tuiparallel.hub.delivery import Delivery
 from tuiparallel.hub.engines import EngineDesk
 from tuiparallel.hub.events import AbortAsked, Death
 from tuiparallel.hub.intake import Intake, RefusedError
+from tuiparallel.hub.queries import UNFIT
 from tuiparallel.hub.registry import Session
 from tuiparallel.hub.requests import Requests
 from tuiparallel.hub.task import Batch
@@ -272,6 +273,8 @@ class ClientDesk:
             return Reply(query.request, self.intake.again(session, query.arguments["tasks"]))
         except RefusedError as error:
             return Reply(query.request, None, error.text)
+        except UNFIT as error:
+            return Reply(query.request, None, ErrorText(type(error).__name__, f"resubmit: {error}", ""))
 
     # Control -------------------------------------------------------------------------------------------------------
 
