@@ -67,7 +67,7 @@ class Book:
         self.accepted = Acks(CLIENT_PATIENCE)  # Submits, by session
         self.kept = Acks(ENGINE_PATIENCE)  # Results and Returned, by engine
         self.out = Outgoing()
-        self.holdings = Holdings(Path(config.blobs), history.blobs(), config.blob_bytes)
+        self.holdings = Holdings(Path(config.blobs), history.blobs(), config.blob_bytes, config.blob_keep)
         self.next_bundle = history.next_bundle()
         self.stored_functions: set[bytes] = set()  # hashes that are in the history; emptied when it forgets some
         self.effects: list[Effect] = []  # of this turn, not yet carried out

@@ -26,6 +26,7 @@ class Delivery:
         self.book = book
         self.subscribers: dict[TaskId, list[int]] = {}  # sessions that asked for a task that is not theirs
         self._ended: list[TaskEnded] = []
+        self._mapped: dict[int, dict[tuple[str, int], list[str]]] = {}  # buffers under way: by session, by outcome
         self.busy: set[int] = set()  # sessions with a backlog or fresh outcomes
 
     def ended(self, effects: list[TaskEnded]) -> None:
@@ -51,6 +52,8 @@ class Delivery:
     def gone(self, session: Session) -> None:
         """The session is not connected any more."""
         self.busy.discard(session.number)
+        for names in self._mapped.pop(session.number, {}).values():
+            self.book.holdings.done(names, retire=False)
         for task in [task for task, sessions in self.subscribers.items() if session.number in sessions]:
             self.subscribers[task].remove(session.number)
             if not self.subscribers[task]:
@@ -58,10 +61,10 @@ class Delivery:
 
     def got(self, session: Session, message: Got) -> None:
         """The client has these; there is room for more."""
-        if session.sizes:
-            for hex, first, count in message.tasks:
-                for counter in unspan([(first, count)]):
-                    session.under_way -= session.sizes.pop((hex, counter), 0)
+        for hex, first, count in message.tasks if session.sizes or self._mapped else ():
+            for counter in unspan([(first, count)]):
+                session.under_way -= session.sizes.pop((hex, counter), 0)
+                self._let_go(session, hex, counter, has_it=True)
 
     def send(self) -> None:
         """After the commit: queue Done messages for all who have room."""
@@ -122,6 +125,16 @@ class Delivery:
         if size > COUNTED:
             session.sizes[hex, outcome.task] = size
             session.under_way += size
+        if outcome.blobs:
+            names = [name for name, _ in outcome.blobs]
+            self.book.holdings.use(names)
+            self._mapped.setdefault(session.number, {})[hex, outcome.task] = names
+
+    def _let_go(self, session: Session, hex: str, counter: int, has_it: bool) -> None:
+        """An outcome with large buffers is no longer under way: the client has it, or it goes again later."""
+        names = self._mapped.get(session.number, {}).pop((hex, counter), None)
+        if names is not None:
+            self.book.holdings.done(names, retire=has_it)
 
     def _pump(self, session: Session) -> None:
         """Fill the client's window from its backlog, and pack what is fresh into messages."""
@@ -186,6 +199,7 @@ class Delivery:
         """The client's connection is full: these go again later, from the history."""
         for outcome in reversed(message.outcomes):
             session.under_way -= session.sizes.pop((message.session, outcome.task), 0)
+            self._let_go(session, message.session, outcome.task, has_it=False)
             session.backlog.appendleft((message.session, outcome.task))
         session.blocked_until = self.book.now + FULL_RETRY
         self.busy.add(session.number)

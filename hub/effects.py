@@ -132,6 +132,8 @@ class Executor:
         self.book.journal.ended.append(batch.first)
         self.book.open_bytes -= batch.size
         self.book.tally.batch_over(batch.first)
+        if batch.blobs:
+            self.book.holdings.done({name for _, name, _ in batch.blobs})
 
     # Runs ----------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ Names are files of wire.blobs; the writer's process id stands before the first d
 from __future__ import annotations
 
 import os
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,15 +16,20 @@ from tuiparallel.wire.blobs import NAME, UNFINISHED, BlobStore
 class Holdings:
     """All blobs that tasks name, and those whose last task was forgotten in a transaction that may not be over.
 
-    limit: bytes; 0 for half of what is free in the folder's file system now.
+    limit: bytes; 0 for half of what is free in the folder's file system now. keep: bytes of those that no open task
+    and no receiver needs any more; the oldest go first, so that their memory is used again while it is warm.
     """
 
-    def __init__(self, folder: Path, known: dict[str, int], limit: int) -> None:
+    def __init__(self, folder: Path, known: dict[str, int], limit: int, keep: int = 256 << 20) -> None:
         self.store = BlobStore(folder, None)
         self.known = known
         self.bytes = sum(known.values())
         self.limit = limit or _free(folder) // 2
         self.doomed: set[str] = set()
+        self.keep = keep
+        self._users: Counter[str] = Counter()  # open tasks, and outcomes under way
+        self._retired: OrderedDict[str, int] = OrderedDict()
+        self._retired_bytes = 0
 
     def add(self, blobs: Iterable[tuple[str, int]]) -> None:
         """Tasks name these."""
@@ -31,6 +37,29 @@ class Holdings:
             if name not in self.known:
                 self.known[name] = size
                 self.bytes += size
+
+    def use(self, names: Iterable[str]) -> None:
+        """An open submission, or an outcome that is on its way, needs these."""
+        for name in names:
+            self._users[name] += 1
+            if (size := self._retired.pop(name, None)) is not None:
+                self._retired_bytes -= size
+
+    def done(self, names: Iterable[str], retire: bool = True) -> None:
+        """One of those has ended. retire: whoever waited for it has it, so that the buffer may go when room is short."""
+        for name in names:
+            left = self._users[name] - 1
+            if left > 0:
+                self._users[name] = left
+                continue
+            del self._users[name]
+            if retire and name in self.known and name not in self._retired:
+                self._retired[name] = self.known[name]
+                self._retired_bytes += self.known[name]
+        while self._retired_bytes > self.keep:
+            oldest, size = self._retired.popitem(last=False)
+            self._retired_bytes -= size
+            self.unlink([oldest])
 
     def over(self) -> bool:
         return self.bytes > self.limit > 0
@@ -41,6 +70,7 @@ class Holdings:
         self.store.unlink(names)
         for name in names:
             self.bytes -= self.known.pop(name, 0)
+            self._retired_bytes -= self._retired.pop(name, 0)
 
     def sweep(self) -> int:
         """Remove what dead writers have left and no task names; returns how many. Living ones may yet name theirs."""

@@ -60,6 +60,7 @@ class Intake:
             book.journal.functions[batch.function] = batch.code
         if batch.blobs:
             book.holdings.add((name, size) for _, name, size in batch.blobs)
+            book.holdings.use({name for _, name, _ in batch.blobs})
         book.tally.submitted(batch)
         book.tell(self._event(batch))
         if book.feed.observers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,8 +41,9 @@ def test_what_is_made_of_writable_bytes_is_read_only_too() -> None:
     array = array_from(raw, ("<f8", (2,), "C"))
     with pytest.raises(ValueError, match="cannot set WRITEABLE"):
         array.flags.writeable = True
+    doubles: Any = view_from(raw, "m", ("d", (2,)))
     with pytest.raises(TypeError, match="read-only"):
-        view_from(raw, "m", ("d", (2,)))[0] = 1.0
+        doubles[0] = 1.0
 
 
 def test_wrong_sizes_are_errors() -> None:
@@ -52,7 +54,8 @@ def test_wrong_sizes_are_errors() -> None:
 
 
 def test_views_of_other_formats() -> None:
-    for owner in ((ctypes.c_int * 3)(1, 2, 3), np.zeros(2, [("a", ">i2"), ("b", "f8")])):
+    owners: list[Any] = [(ctypes.c_int * 3)(1, 2, 3), np.zeros(2, [("a", ">i2"), ("b", "f8")])]
+    for owner in owners:
         view = memoryview(owner)
         raw, letter, meta = view_parts(view)
         there = view_from(bytes(raw), letter, meta)

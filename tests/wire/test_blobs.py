@@ -31,16 +31,21 @@ def test_what_is_written_is_read(store: BlobStore) -> None:
     assert blob.size == 100_000
     view = store.open(blob.name, blob.size)
     assert view == data and view.readonly and view.format == "B"
-    assert store.write(b"").size == 0 and store.open(store.write(b"").name) == b""
+    assert store.write(b"").size == 0 and bytes(store.open(store.write(b"").name)) == b""
 
 
 def test_with_sync_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("fsync"))
     rename = os.rename
-    monkeypatch.setattr(os, "rename", lambda old, new: calls.append("rename") or rename(old, new))
+
+    def noted(old: str, new: str) -> None:
+        calls.append("rename")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", noted)
     store = BlobStore(tmp_path, sync=True)
-    assert store.open(store.write(b"abc").name) == b"abc" and calls == ["fsync", "rename"]
+    assert bytes(store.open(store.write(b"abc").name)) == b"abc" and calls == ["fsync", "rename"]
 
 
 def test_any_contiguous_buffer_can_be_written(store: BlobStore) -> None:

@@ -16,7 +16,7 @@ from tuiparallel.wire.objects import unpack
 from tuiparallel.wire.states import State
 
 if TYPE_CHECKING:
-    from tuiparallel.wire.blobs import BlobStore
+    from tuiparallel.wire.blobs import BlobReader, BlobStore
 
 
 class _Unset:
@@ -42,6 +42,7 @@ class Call:
         "first",
         "foreign",
         "left",
+        "mapped",
         "outcomes",
         "received",
         "sent",
@@ -79,6 +80,7 @@ class Call:
         self.values: list[Any] | None = None
         self.errors: dict[int, Exception] | None = None
         self.watchers: list[Callable[[], None]] | None = None
+        self.mapped: dict[int, Mapped] | None = None  # large buffers of results that were not unpacked yet
         self.sizes: dict[int, int] | None = None  # of results that were let go when they were unpacked
 
     def settle(self, index: int, outcome: Outcome, received: float | None) -> bool:
@@ -87,6 +89,10 @@ class Call:
             return False
         self.received[index] = received
         self.outcomes[index] = outcome
+        if outcome.blobs and self.blobs is not None:
+            # The hub may give a buffer back as soon as we have it: a mapping keeps it, whatever becomes of its name.
+            self.mapped = self.mapped or {}
+            self.mapped[index] = Mapped(self.blobs, outcome.blobs)
         if outcome.state != State.DONE:
             self.failed += 1
         self.left -= 1
@@ -127,7 +133,8 @@ class Call:
         if self.values[index] is not _UNSET or (self.errors and index in self.errors):
             return
         try:
-            self.values[index] = unpack(outcome.body, self.blobs)
+            store: BlobReader | None = self.mapped.pop(index, self.blobs) if self.mapped else self.blobs
+            self.values[index] = unpack(outcome.body, store)
         except Exception as cause:
             if self.errors is None:
                 self.errors = {}
@@ -155,6 +162,24 @@ class Call:
         return unpack(body, self.blobs)
 
 
+class Mapped:
+    """The blobs of one result, opened when it arrived. Stands for a store that has only these, for reading."""
+
+    def __init__(self, store: BlobStore, blobs: list[tuple[str, int]]) -> None:
+        self._store = store
+        self._views: dict[str, memoryview] = {}
+        for name, size in blobs:
+            try:
+                self._views[name] = store.open(name, size)
+            except OSError:
+                pass  # it is gone already: whoever asks for the value is told
+
+    def open(self, name: str, size: int | None = None) -> memoryview:
+        """As BlobStore.open."""
+        view = self._views.get(name)
+        return self._store.open(name, size) if view is None else view
+
+
 _WORTH_FREEING = 4096  # bytes of a packed result that are let go once it was unpacked
 
 
@@ -170,7 +195,12 @@ def failure_of(outcome: Outcome) -> RemoteError:
 _ENAMES = {State.ABORTED: "AbortedTask", State.EXPIRED: "TaskTimeout", State.LOST: "EngineError"}
 
 
-def _unreadable(outcome: Outcome, cause: Exception) -> DeserializationError:
+def _unreadable(outcome: Outcome, cause: Exception) -> Exception:
+    if outcome.blobs and isinstance(cause.__cause__ or cause, FileNotFoundError):
+        text = (
+            f"the large buffers of task {outcome.task} were given back: those of ended tasks are kept up to blob_keep"
+        )
+        return to_exception(ErrorText("ResultExpired", text, "", outcome.engine))
     if isinstance(cause, DeserializationError):
         return cause
     error = DeserializationError(

@@ -256,7 +256,7 @@ class Session:
                     if accepted:
                         self.submitter.accepted(accepted)
                     self.settle(session, outcomes, now)
-                    large = [outcome.task for outcome in outcomes if len(outcome.body) > COUNTED]
+                    large = [outcome.task for outcome in outcomes if outcome.blobs or len(outcome.body) > COUNTED]
                     if large:
                         got.setdefault(session, []).extend(large)
                 case Accepted(firsts):

@@ -15,7 +15,7 @@ import sys
 from _pickle import PickleBuffer  # the hub imports this file, and knows nothing that loads pickles
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tuiparallel.errors import MessageTooLarge
 
@@ -36,6 +36,12 @@ class BlobRef(NamedTuple):
 
 class NoRoom(OSError):
     """The folder's file system has no space for a blob: spill it elsewhere, or answer StorageFull."""
+
+
+class BlobReader(Protocol):
+    """Whatever can open blobs by name."""
+
+    def open(self, name: str, size: int | None = None) -> memoryview: ...
 
 
 class BlobStore:

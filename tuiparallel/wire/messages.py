@@ -44,7 +44,7 @@ class Part(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """What stands inside a message."""
 
 
-class Need(Part):
+class Need(Part, frozen=True):
     """What `after` or `follow` waits for: tasks, all or any of them, and which outcomes count."""
 
     tasks: list[IdRange]
@@ -53,7 +53,7 @@ class Need(Part):
     failure: bool = False
 
 
-class Work(Part):
+class Work(Part, frozen=True):
     """What all tasks of one Submit share.
 
     targets: for direct work one engine id per task; for balanced work the engines it may run on (None: any).
@@ -76,7 +76,7 @@ class Work(Part):
     resubmit_of: list[str] | None = None
 
 
-class BlobUse(Part):
+class BlobUse(Part, frozen=True):
     """A large buffer that task number `index` of this batch needs (or made)."""
 
     index: int
@@ -84,7 +84,7 @@ class BlobUse(Part):
     size: int
 
 
-class ErrorText(Part):
+class ErrorText(Part, frozen=True):
     """An exception as text, with the pickled one as an optional extra that only clients open."""
 
     ename: str
@@ -97,7 +97,7 @@ class ErrorText(Part):
     facts: dict[str, Any] = {}  # of a hub error: pid, signal, exitcode, peak_rss, stderr_tail, attempts, ...
 
 
-class Attempt(Part):
+class Attempt(Part, frozen=True):
     """One start of a task that was not its last."""
 
     engine: int
@@ -106,7 +106,7 @@ class Attempt(Part):
     outcome: str
 
 
-class Extras(Part):
+class Extras(Part, frozen=True):
     """What a task leaves beside its value: absent for the many tasks that print and show nothing."""
 
     stdout: str = ""
@@ -118,7 +118,7 @@ class Extras(Part):
     error: ErrorText | None = None
 
 
-class Outcome(Part):
+class Outcome(Part, frozen=True):
     """How a task ended, as its client gets it. Times are seconds since the epoch, None when it never started.
 
     body is the packed value, empty when the state is not DONE (the error then stands in extras.error).
@@ -136,14 +136,14 @@ class Outcome(Part):
     blobs: list[tuple[str, int]] = []
 
 
-class Lease(Part):
+class Lease(Part, frozen=True):
     """One assignment of a task to an engine: its TaskId and a number that only grows."""
 
     task: int
     lease: int
 
 
-class Ran(Part):
+class Ran(Part, frozen=True):
     """How one leased task ended on an engine."""
 
     task: int
@@ -156,7 +156,7 @@ class Ran(Part):
     blobs: list[tuple[str, int]] = []
 
 
-class RunBatch(Part):
+class RunBatch(Part, frozen=True):
     """Tasks of one Submit for one engine. calls holds one body per task, or a single one that all share."""
 
     kind: int
@@ -171,7 +171,7 @@ class RunBatch(Part):
     time_limit: float | None = None
 
 
-class Chunk(Part):
+class Chunk(Part, frozen=True):
     """Text that a task (or, task None, an engine between tasks) has just printed.
 
     offset counts the characters this engine has sent on this stream before, so a reader sees exactly what it missed.
@@ -185,7 +185,7 @@ class Chunk(Part):
     offset: int
 
 
-class Vital(Part):
+class Vital(Part, frozen=True):
     """What a supervisor measured of one engine's process. cpu is a fraction of one core, sizes are bytes."""
 
     uuid: str
@@ -199,7 +199,7 @@ class Vital(Part):
 # Client -> hub ----------------------------------------------------------------------------------------------------
 
 
-class ClientHello(Message):
+class ClientHello(Message, frozen=True):
     """First message of a client's connection. waits: counters of this session whose outcome is still wanted."""
 
     protocol: int
@@ -213,7 +213,7 @@ class ClientHello(Message):
     observer: bool = False  # a console's feed: it submits nothing
 
 
-class Submit(Message):
+class Submit(Message, frozen=True):
     """New tasks, counters first .. first + count - 1. calls: one body per task, or one that all share.
 
     code is None when this connection has carried the function before (see wire.known).
@@ -228,13 +228,16 @@ class Submit(Message):
     blobs: list[BlobUse] = []
 
 
-class Got(Message):
-    """These outcomes have arrived, so there is room for more. Only those with bodies above COUNTED bytes are named."""
+class Got(Message, frozen=True):
+    """These outcomes have arrived, so there is room for more.
+
+    Only those with bodies above COUNTED bytes, or with blobs, are named; the client has opened their blobs.
+    """
 
     tasks: list[IdRange]
 
 
-class Abort(Message):
+class Abort(Message, frozen=True):
     """End queued tasks as aborted; with running also started ones (interrupt, then after grace seconds a kill).
 
     tasks None: everything of this session that is open, or, with targets, everything open on these engines.
@@ -249,14 +252,14 @@ class Abort(Message):
     everyone: bool = False
 
 
-class Clear(Message):
+class Clear(Message, frozen=True):
     """Empty the namespaces of these engines (None: all), each between two tasks."""
 
     request: int
     targets: list[int] | None
 
 
-class Signal(Message):
+class Signal(Message, frozen=True):
     """Send a signal to engines (None: all); with task only if that engine is running this very task."""
 
     request: int
@@ -265,7 +268,7 @@ class Signal(Message):
     task: IdRange | None = None
 
 
-class Shutdown(Message):
+class Shutdown(Message, frozen=True):
     """End engines (None: all), or with hub the whole cluster. restart: start a new engine for each."""
 
     request: int
@@ -274,7 +277,7 @@ class Shutdown(Message):
     restart: bool = False
 
 
-class Scale(Message):
+class Scale(Message, frozen=True):
     """Start `add` more engines, or bring their number to `total`."""
 
     request: int
@@ -282,7 +285,7 @@ class Scale(Message):
     total: int | None = None
 
 
-class Ask(Message):
+class Ask(Message, frozen=True):
     """A question for one engine's I/O thread, answered while user code runs.
 
     what: "stack" (text), "names" (list of [name, type, size]), "complete" (text, cursor -> list), "inspect" (text).
@@ -295,7 +298,7 @@ class Ask(Message):
     cursor: int = 0
 
 
-class Query(Message):
+class Query(Message, frozen=True):
     """A question to the hub. what names it, arguments are its parameters; the Reply's body has the answer.
 
     queue_status(targets, verbose) result_status(tasks) get_result(tasks) history(limit) db_query(query, keys)
@@ -307,20 +310,20 @@ class Query(Message):
     arguments: dict[str, Any] = {}
 
 
-class Observe(Message):
+class Observe(Message, frozen=True):
     """Start (or stop) sending this connection a Snapshot and then Deltas."""
 
     on: bool = True
 
 
-class ClientBye(Message):
+class ClientBye(Message, frozen=True):
     """This client is leaving; what it left open goes on."""
 
 
 # Hub -> client ----------------------------------------------------------------------------------------------------
 
 
-class Welcome(Message):
+class Welcome(Message, frozen=True):
     """The hub knows this session now: number is its session number here, next the first counter not yet accepted."""
 
     protocol: int
@@ -332,31 +335,31 @@ class Welcome(Message):
     taken_over: int = 0
 
 
-class Refused(Message):
+class Refused(Message, frozen=True):
     """The connection is turned away. kind names an exception class of tuiparallel.errors."""
 
     kind: str
     text: str
 
 
-class SayHello(Message):
+class SayHello(Message, frozen=True):
     """The hub does not know this connection, or has missed a message of it: say Hello and send again what is open."""
 
 
-class Accepted(Message):
+class Accepted(Message, frozen=True):
     """These Submits (by their first counter) are on record."""
 
     firsts: list[int]
 
 
-class Rejected(Message):
+class Rejected(Message, frozen=True):
     """This Submit was not stored, and will not be: all its tasks fail with this error."""
 
     first: int
     error: ErrorText
 
 
-class Done(Message):
+class Done(Message, frozen=True):
     """Outcomes of tasks of one session (the receiver's own, or one it asked for)."""
 
     session: str
@@ -364,7 +367,7 @@ class Done(Message):
     accepted: list[int] = []  # the receiver's Submits that are on record, as in Accepted
 
 
-class Reply(Message):
+class Reply(Message, frozen=True):
     """The answer to a request; error is set instead of the body when it failed."""
 
     request: int
@@ -372,7 +375,7 @@ class Reply(Message):
     error: ErrorText | None = None
 
 
-class Notice(Message):
+class Notice(Message, frozen=True):
     """Something a person at this client should know: the hub came back, an engine died, storage is full."""
 
     kind: str
@@ -383,7 +386,7 @@ class Notice(Message):
 # Hub -> observer --------------------------------------------------------------------------------------------------
 
 
-class Counters(Part):
+class Counters(Part, frozen=True):
     """How many tasks are in each state, counted since the cluster's history began; forgotten ones stay counted."""
 
     queued: int = 0
@@ -398,7 +401,7 @@ class Counters(Part):
     late: int = 0  # copies of outcomes that were dropped
 
 
-class EngineRow(Part):
+class EngineRow(Part, frozen=True):
     """An engine as the hub sees it now. Times are seconds since the epoch."""
 
     id: int
@@ -422,7 +425,7 @@ class EngineRow(Part):
     successor: int | None = None
 
 
-class TaskRow(Part):
+class TaskRow(Part, frozen=True):
     """A task as an observer sees it; times are seconds since the epoch."""
 
     id: int
@@ -444,7 +447,7 @@ class TaskRow(Part):
     running: bool = False  # assigned, and started
 
 
-class MergedRow(Part):
+class MergedRow(Part, frozen=True):
     """Many ended tasks of one function, engine and outcome, when they come faster than a person can see."""
 
     engine: int
@@ -461,7 +464,7 @@ class MergedRow(Part):
     result_size: int = 0
 
 
-class BatchRow(Part):
+class BatchRow(Part, frozen=True):
     """A submission's progress: a run of Submits of one session with the same function and label."""
 
     id: int  # TaskId of its first task
@@ -477,7 +480,7 @@ class BatchRow(Part):
     balanced: bool = True
 
 
-class ClientRow(Part):
+class ClientRow(Part, frozen=True):
     """A client session."""
 
     session: int
@@ -490,7 +493,7 @@ class ClientRow(Part):
     outstanding: int
 
 
-class FunctionRow(Part):
+class FunctionRow(Part, frozen=True):
     """Totals of one function; seconds all together. buckets: run times by bucket of RUN_BUCKETS_PER_DOUBLING."""
 
     name: str
@@ -503,7 +506,7 @@ class FunctionRow(Part):
     buckets: dict[int, int] = {}
 
 
-class FailureRow(Part):
+class FailureRow(Part, frozen=True):
     """A task that failed, with its text."""
 
     task: int
@@ -516,7 +519,7 @@ class FailureRow(Part):
     state: int
 
 
-class EventRow(Part):
+class EventRow(Part, frozen=True):
     """Something that happened to the cluster."""
 
     at: float
@@ -525,7 +528,7 @@ class EventRow(Part):
     engine: int | None = None
 
 
-class LimitRow(Part):
+class LimitRow(Part, frozen=True):
     """A bounded store of the hub: how much of it is used."""
 
     name: str
@@ -533,7 +536,7 @@ class LimitRow(Part):
     limit: int
 
 
-class Snapshot(Message):
+class Snapshot(Message, frozen=True):
     """All an observer needs to begin; Deltas with number + 1, + 2, ... follow."""
 
     number: int
@@ -557,7 +560,7 @@ class Snapshot(Message):
     boots: int = 1
 
 
-class Delta(Message):
+class Delta(Message, frozen=True):
     """What changed since the message before. Rows replace the ones with the same id."""
 
     number: int
@@ -580,7 +583,7 @@ class Delta(Message):
 # Engine -> hub ----------------------------------------------------------------------------------------------------
 
 
-class EngineHello(Message):
+class EngineHello(Message, frozen=True):
     """First message of an engine's connection: who it is, and each (task, lease) it still has to do with."""
 
     protocol: int
@@ -598,14 +601,14 @@ class EngineHello(Message):
     was: int | None = None  # the engine id this process replaces, after a restart
 
 
-class Results(Message):
+class Results(Message, frozen=True):
     """Outcomes, in the order in which they happened. number is the outbox's; Kept names it."""
 
     number: int
     ran: list[Ran]
 
 
-class Returned(Message):
+class Returned(Message, frozen=True):
     """Unstarted leases given back, on Revoke; number is the outbox's. refused: leases that had started."""
 
     number: int
@@ -613,7 +616,7 @@ class Returned(Message):
     refused: list[Lease] = []
 
 
-class Began(Message):
+class Began(Message, frozen=True):
     """The engine has started this task (sent only when it runs for longer than a few milliseconds)."""
 
     task: int
@@ -622,13 +625,13 @@ class Began(Message):
     queued: int
 
 
-class Output(Message):
+class Output(Message, frozen=True):
     """Fresh text, for whoever watches; the outcome carries all of it again."""
 
     chunks: list[Chunk]
 
 
-class Answer(Message):
+class Answer(Message, frozen=True):
     """An engine's answer to an Inquiry or a control request."""
 
     request: int
@@ -636,7 +639,7 @@ class Answer(Message):
     error: ErrorText | None = None
 
 
-class Beat(Message):
+class Beat(Message, frozen=True):
     """Answer to a Probe: the I/O thread lives."""
 
     task: int | None
@@ -644,7 +647,7 @@ class Beat(Message):
     queued: int
 
 
-class EngineBye(Message):
+class EngineBye(Message, frozen=True):
     """This engine leaves by itself, with its reason."""
 
     reason: str
@@ -653,7 +656,7 @@ class EngineBye(Message):
 # Supervisor -> hub ------------------------------------------------------------------------------------------------
 
 
-class SupervisorHello(Message):
+class SupervisorHello(Message, frozen=True):
     """First message of a supervisor: its host, and the engines (uuid, pid) that it watches there."""
 
     protocol: int
@@ -665,13 +668,13 @@ class SupervisorHello(Message):
     engines: list[tuple[str, int]] = []
 
 
-class Started(Message):
+class Started(Message, frozen=True):
     """Engine processes that exist now and will say Hello: (uuid, pid, the engine id it replaces or None)."""
 
     engines: list[tuple[str, int, int | None]]
 
 
-class Exited(Message):
+class Exited(Message, frozen=True):
     """An engine's process ended. mark: the (task, lease) it started last, None when unknown."""
 
     number: int
@@ -686,14 +689,14 @@ class Exited(Message):
     marked: bool = True  # False: the start mark could not be read, so anything leased may have started
 
 
-class GaveUp(Message):
+class GaveUp(Message, frozen=True):
     """The supervisor stopped restarting an engine, and why."""
 
     uuid: str
     text: str
 
 
-class Vitals(Message):
+class Vitals(Message, frozen=True):
     """Measurements of this host's engines, about once a second."""
 
     vitals: list[Vital]
@@ -702,7 +705,7 @@ class Vitals(Message):
 # Hub -> engine and supervisor -------------------------------------------------------------------------------------
 
 
-class EngineWelcome(Message):
+class EngineWelcome(Message, frozen=True):
     """The engine is registered under this id. drop: leases it must forget; kept: results it need not send again."""
 
     protocol: int
@@ -713,7 +716,7 @@ class EngineWelcome(Message):
     kept: list[Lease] = []
 
 
-class SupervisorWelcome(Message):
+class SupervisorWelcome(Message, frozen=True):
     """The supervisor is registered. unknown: uuids the hub has no engine for (yet)."""
 
     protocol: int
@@ -721,7 +724,7 @@ class SupervisorWelcome(Message):
     cluster: str
 
 
-class Run(Message):
+class Run(Message, frozen=True):
     """Tasks to run, in this order. functions: code the engine lacks, by hash. forget: hashes to drop from its table."""
 
     batches: list[RunBatch]
@@ -729,32 +732,32 @@ class Run(Message):
     kept: list[int] = []  # as in Kept
 
 
-class Kept(Message):
+class Kept(Message, frozen=True):
     """These Results and Returned (by number) are on record."""
 
     numbers: list[int]
 
 
-class Revoke(Message):
+class Revoke(Message, frozen=True):
     """Give these back if they have not started."""
 
     leases: list[Lease]
 
 
-class Interrupt(Message):
+class Interrupt(Message, frozen=True):
     """Send yourself this signal; with a task only while that task runs."""
 
     signum: int
     task: int | None = None
 
 
-class ClearNamespace(Message):
+class ClearNamespace(Message, frozen=True):
     """Empty the namespace between two tasks, then Answer."""
 
     request: int
 
 
-class Inquiry(Message):
+class Inquiry(Message, frozen=True):
     """A question for the I/O thread: see Ask."""
 
     request: int
@@ -763,41 +766,41 @@ class Inquiry(Message):
     cursor: int = 0
 
 
-class Probe(Message):
+class Probe(Message, frozen=True):
     """Are you there? Engines answer with Beat; clients need not answer, sending it shows whether they are reachable."""
 
 
-class Leave(Message):
+class Leave(Message, frozen=True):
     """Exit now."""
 
     reason: str = ""
 
 
-class Fenced(Message):
+class Fenced(Message, frozen=True):
     """A newer connection has this engine's uuid: exit."""
 
 
-class Spawn(Message):
+class Spawn(Message, frozen=True):
     """Start engines on this host; replaces names the engine each of them follows, or is empty."""
 
     count: int
     replaces: list[int] = []
 
 
-class SignalEngine(Message):
+class SignalEngine(Message, frozen=True):
     """Send a signal to an engine's process."""
 
     uuid: str
     signum: int
 
 
-class EndCluster(Message):
+class EndCluster(Message, frozen=True):
     """The cluster ends: stop every engine, then the hub's restarts, then yourself."""
 
     reason: str = ""
 
 
-class ExitKept(Message):
+class ExitKept(Message, frozen=True):
     """These Exited messages (by number) are on record."""
 
     numbers: list[int]

@@ -19,7 +19,7 @@ import msgspec
 
 from tuiparallel.errors import DeserializationError, ParallelError, SerializationError
 from tuiparallel.wire import arrays, pickling, sources
-from tuiparallel.wire.blobs import BlobRef, BlobStore, NoRoom
+from tuiparallel.wire.blobs import BlobReader, BlobRef, BlobStore, NoRoom
 from tuiparallel.wire.unsendable import whats_wrong
 
 INLINE_LIMIT = 64 << 10
@@ -82,7 +82,7 @@ def pack(value: Any, store: BlobStore | None = None) -> Packed:
     return _pickled(value, "value", store)
 
 
-def unpack(body: bytes | memoryview, store: BlobStore | None = None, *, loading: str = "a value") -> Any:
+def unpack(body: bytes | memoryview, store: BlobReader | None = None, *, loading: str = "a value") -> Any:
     """The value that was packed. loading says what it is, in messages.
 
     Raises DeserializationError when it cannot be made here; on an engine a failing import keeps its type.
@@ -121,7 +121,7 @@ def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any], store: BlobStore | 
     return _general(stream, buffers, specials, store)
 
 
-def unpack_call(body: bytes | memoryview, store: BlobStore | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def unpack_call(body: bytes | memoryview, store: BlobReader | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments that were packed. Raises as unpack does."""
     if body[:1] == PLAIN:
         try:
@@ -241,7 +241,7 @@ def _blob(buffer: Any, size: int, store: BlobStore | None) -> BlobRef | None:
 # Unpacking --------------------------------------------------------------------------------------------------------
 
 
-def _open(body: bytes | memoryview, store: BlobStore | None, loading: str) -> tuple[Any, list[tuple[Any, Any]]]:
+def _open(body: bytes | memoryview, store: BlobReader | None, loading: str) -> tuple[Any, list[tuple[Any, Any]]]:
     """The value of the pickle, and (where, value) of each special."""
     try:
         view = memoryview(body).toreadonly()
@@ -260,7 +260,7 @@ def _open(body: bytes | memoryview, store: BlobStore | None, loading: str) -> tu
         _raise(failure, loading)
 
 
-def _buffers(header: Header, region: memoryview, store: BlobStore | None) -> list[memoryview]:
+def _buffers(header: Header, region: memoryview, store: BlobReader | None) -> list[memoryview]:
     if header.region:
         region = _mapped(header.region, header.region_size, store)
     found = []
@@ -276,7 +276,7 @@ def _buffers(header: Header, region: memoryview, store: BlobStore | None) -> lis
     return found
 
 
-def _mapped(name: str, size: int, store: BlobStore | None) -> memoryview:
+def _mapped(name: str, size: int, store: BlobReader | None) -> memoryview:
     if store is None:
         raise ValueError("it has a part that is a blob, and blobs of its cluster cannot be read here")
     return store.open(name, size)

@@ -1,0 +1,46 @@
+"""Large buffers of ended tasks are given back, and nobody who waited for one misses it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tuiparallel.cluster.cluster import Cluster
+from tuiparallel.errors import ResultExpired
+
+pytestmark = pytest.mark.live
+
+MB = 1 << 20
+
+
+def used(folder: Path) -> int:
+    return sum(entry.stat().st_size for entry in os.scandir(folder))
+
+
+def test_p6_the_buffers_of_ended_tasks_do_not_pile_up(private_cluster: Callable[..., Cluster]) -> None:
+    cluster = private_cluster(1, blob_keep=4 * MB)
+    with cluster.start_and_connect_sync() as rc:
+        folder = Path(cluster.config.blobs)
+        results = []
+        for number in range(12):
+            results.append(rc[0].apply_async(lambda array: array + 1, np.full(MB // 8, float(number))))
+            rc.wait(results[-1:], timeout=20)
+        # Every value is there, also those whose files went before anybody looked at them.
+        assert [float(result.get()[0]) for result in results] == [number + 1.0 for number in range(12)]
+        rc[0].apply_sync(abs, 1)
+        assert used(folder) <= 8 * MB
+
+
+def test_a_late_reader_is_told_that_a_large_result_is_gone(private_cluster: Callable[..., Cluster]) -> None:
+    cluster = private_cluster(1, blob_keep=0)
+    with cluster.start_and_connect_sync() as rc:
+        result: Any = rc[0].apply_async(np.zeros, MB)
+        assert result.get(timeout=20).nbytes == 8 * MB
+        rc[0].apply_sync(abs, 1)
+        with cluster.connect_client_sync() as other, pytest.raises(ResultExpired, match="blob_keep"):
+            other.get_result(result.msg_ids[0]).get(timeout=20)
