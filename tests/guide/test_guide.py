@@ -15,6 +15,7 @@ import pytest
 
 import tuiparallel.guide as guide
 from tests.guide.examples import Example, agrees, examples_of
+from tuiparallel.console.catalogue import ACTIONS, PANES
 
 RUNNING = Path(__file__).with_name("running.py")
 PATIENCE = 60.0  # seconds a page may take
@@ -111,6 +112,23 @@ def test_pages_that_are_named_in_pages_exist() -> None:
 
 def _emphasised(text: str) -> list[str]:
     return [" ".join(found.split()) for found in re.findall(r"(?<!\*)\*([^*\n][^*]*)\*(?!\*)", text)]
+
+
+def test_the_keys_of_the_console_page_are_the_consoles() -> None:
+    rows = re.findall(r"^\| ((?:`[^`]+` ?)+) \| (.+) \|$", guide.page("console").text, flags=re.MULTILINE)
+    assert len(rows) > 20
+    for keys, title in rows:
+        *prefix, key = re.findall(r"`([^`]+)`", keys)
+        meant = {
+            action.title for action in ACTIONS if key in action.keys and (action.where == "cluster") == bool(prefix)
+        }
+        assert title in meant, f"{keys} {title}: the console has {meant}"
+        assert prefix in ([], ["ctrl+x"])
+
+
+def test_the_panes_of_the_console_page_are_the_consoles() -> None:
+    named = re.findall(r"^- `(\d)` (\w+):", guide.page("console").text, flags=re.MULTILINE)
+    assert [(int(number), name.lower()) for number, name in named] == list(enumerate(PANES))
 
 
 def test_an_unknown_page_names_the_nearest() -> None:
