@@ -201,3 +201,26 @@ def test_every_message_has_a_template() -> None:
     endings = {"ClientBye", "Shutdown"}
     assert known - spoken == greetings | endings
     assert messages.PROTOCOL
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_f30_p7_garbage_is_counted_and_reaches_nothing(stage: Stage, seed: int) -> None:
+    """Bytes that are no message, from whoever can reach the socket, before and after a greeting."""
+    dice = random.Random(seed)
+    client, engine = stage.client(), stage.engine(auto=True)
+    recorded = msgspec.msgpack.encode(OF_CLIENT[0])
+    for link in (client.link, engine.link):
+        for number in range(300):
+            length = dice.choice([0, 1, 3, 4, 5, 50, 3000])
+            body = dice.randbytes(length) if dice.random() < 0.5 else recorded[: dice.randrange(len(recorded))]
+            with link._lock:
+                link._socket.send(dice.choice([b"", link._sent.to_bytes(4, "little"), b"\0\0\0\0"]) + body)
+            if number % 50 == 0:
+                stage.rounds(2)
+        stage.rounds(5)
+    assert stage.loop.doors.malformed + stage.loop.doors.dropped >= 50
+    stage.until(lambda: client.link.state is LinkState.LIVE and engine.link.state is LinkState.LIVE)
+    stage.rounds(20)
+    assert not stage.book.scheduler.tasks
+    client.submit(balanced())
+    assert client.outcome(0).body == b"value of call" and len(engine.starts) == 1

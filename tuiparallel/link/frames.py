@@ -52,6 +52,9 @@ class FrameDecoder:
 
     def decode(self, frame: bytes | memoryview) -> Message:
         """The message of a frame. Raises msgspec.DecodeError when it is malformed or not of the union."""
-        message = self._decoder.decode(memoryview(frame)[_NUMBER:])
+        try:
+            message = self._decoder.decode(memoryview(frame)[_NUMBER:])
+        except (ValueError, RecursionError) as error:  # text that is none, nesting without end: garbage too
+            raise msgspec.DecodeError(str(error)) from error
         assert isinstance(message, Message)
         return message
