@@ -18,7 +18,7 @@ from tuiparallel.wire.ids import SessionId
 log = logging.getLogger("tuiparallel.hub")
 
 INTERVAL = 2.0  # seconds between looks
-STEP = 64  # submissions forgotten at a time
+STEP = 256  # submissions forgotten at a time, about 4 ms
 STEP_TASKS = 4000  # tasks forgotten at a time
 STEP_PAUSE = 0.02  # seconds between steps while a bound is passed
 SLOW_INTERVAL = 60.0  # seconds between looks at what grows slowly
