@@ -76,6 +76,7 @@ class _Starting:
 def show_demo(cluster: Cluster) -> int:
     """The demo in the console; its cluster ends with it."""
     from tuiparallel.cli.demo import survey
+    from tuiparallel.console.desk import Options
     from tuiparallel.console.run import run_console
 
     def work(client: Client) -> str:
@@ -84,6 +85,6 @@ def show_demo(cluster: Cluster) -> int:
 
     cluster.start()
     try:
-        return run_console(cluster.connection_file, background=work)
+        return run_console(cluster.connection_file, options=Options(ends_with_us=True), background=work)
     finally:
         cluster.stop()

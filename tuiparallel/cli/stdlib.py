@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import sys
 import sysconfig
 import tokenize
 import warnings
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 LONGEST = 10  # functions of a file that can matter for the longest ten of all
+SAID_EVERY = 100  # files after which an engine says how far it is
 
+_files_here = count(1)  # of the process that parses, which is an engine
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # where a statement keeps its statements
@@ -51,7 +55,20 @@ def python_files(home: Path) -> list[str]:
 
 
 def parse_file(home: str, path: str) -> Parsed:
-    """Parse one file. Raises what reading and parsing raise: SyntaxError, UnicodeDecodeError, OSError."""
+    """Parse one file, and print how many this process has seen every SAID_EVERY files, and each that cannot be parsed.
+
+    Raises what reading and parsing raise: SyntaxError, UnicodeDecodeError, OSError.
+    """
+    if (number := next(_files_here)) % SAID_EVERY == 0:
+        print(f"{number} files, now {path}")
+    try:
+        return _parsed(home, path)
+    except (SyntaxError, ValueError, OSError) as error:
+        print(f"{path}: {type(error).__name__}", file=sys.stderr)
+        raise
+
+
+def _parsed(home: str, path: str) -> Parsed:
     with tokenize.open(Path(home, path)) as file:
         text = file.read()
     with warnings.catch_warnings():

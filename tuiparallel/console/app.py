@@ -157,6 +157,7 @@ class TuiparApp(App[Chosen]):
 
     def _connected(self, client: Client) -> None:
         self.client = self.desk.client = client
+        self.main.repl.connected()
         self.main.refresh_lines()
         if self._background is not None:
             work_behind(self._background, client, lambda text: self.call_later(self.print_line, text))

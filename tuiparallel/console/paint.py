@@ -12,6 +12,7 @@ from textual.color import Color
 from textual.strip import Strip
 
 from tuiparallel.console.glyphs import Glyphs, plain
+from tuiparallel.monitor.rows import Run
 
 Cells = list[tuple[str, str]]
 """A line to be drawn: pieces of text, each with the name of its style ('strong', 'bold failure', 'fn-1 on fn-2').
@@ -119,3 +120,27 @@ def clipped(cells: Cells, width: int) -> Cells:
         kept.append((text, name))
         left -= length
     return kept
+
+
+def styled(text: str, runs: tuple[Run, ...], base: str) -> Cells:
+    """Text with the styles that its escape sequences left."""
+    if not runs:
+        return [(text, base)]
+    cells: Cells = []
+    at = 0
+    for run in runs:
+        if run.start > at:
+            cells.append((text[at : run.start], base))
+        style = run.style
+        words = [word for word in ("bold", "italic", "underline", "reverse", "strike") if getattr(style, word)]
+        if style.fg is not None:
+            words.append(f"={style.fg}")
+        elif style.dim:
+            words.append("dim")
+        if style.bg is not None:
+            words += ["on", f"={style.bg}"]
+        cells.append((text[run.start : run.end], " ".join(words) or base))
+        at = run.end
+    if at < len(text):
+        cells.append((text[at:], base))
+    return cells

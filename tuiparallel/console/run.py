@@ -57,7 +57,7 @@ def run_console(
                 print(line, file=sys.stderr)
             return app.return_code or 0
         target, background = find(chosen.name), None
-        options = replace(options, started_here=options.started_here or chosen.started)
+        options = replace(options, started_here=options.started_here or chosen.started, ends_with_us=False)
 
 
 def console_app(
@@ -87,6 +87,8 @@ def farewell(app: TuiparApp) -> str:
     header = app.store.header(app.clock.time())
     if not header.cluster or app.ended or header.link.state is LinkState.CONNECTING:
         return f"{header.cluster} is down." if app.ended and header.cluster else ""
+    if app.options.ends_with_us:
+        return f"{header.cluster} ends now."
     tasks = header.counters.queued + header.counters.assigned
     work = f", {plural(tasks, 'task')} open" if tasks else ""
     return (

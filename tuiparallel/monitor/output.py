@@ -123,7 +123,7 @@ class Output:
         if source.redraw:
             source.pieces, source.cells, source.cut, source.redraw = [], 0, 0, False
         if "\t" in text:
-            text = _tabs(text, source.cells)
+            text = tabs(text, source.cells)
         room = MAX_CELLS - source.cells
         width = len(text) if text.isascii() else cells(text)
         if width > room:
@@ -136,7 +136,7 @@ class Output:
 
     def _show(self, source: _Source, chunk: Chunk, open_: bool) -> None:
         """Make the source's line what the store shows: a new line, or the one it redraws."""
-        text, runs = _joined(source.pieces)
+        text, runs = joined(source.pieces)
         number = source.number
         old = self.lines.get(number) if number is not None else None
         if number is None or old is None:
@@ -278,12 +278,13 @@ def _fit(text: str, room: int) -> tuple[str, int]:
     return text, used
 
 
-def _tabs(text: str, column: int) -> str:
+def tabs(text: str, column: int) -> str:
     """Tabs as spaces, for text that begins in this column."""
     return (" " * (column % TAB) + text).expandtabs(TAB)[column % TAB :]
 
 
-def _joined(pieces: list[Piece]) -> tuple[str, tuple[Run, ...]]:
+def joined(pieces: list[Piece]) -> tuple[str, tuple[Run, ...]]:
+    """Pieces as one text, and where which style is."""
     if len(pieces) == 1 and pieces[0][1] == PLAIN:
         return pieces[0][0], ()
     runs: list[Run] = []

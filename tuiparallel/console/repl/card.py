@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tuiparallel.console.repl.modes import Mode
 from tuiparallel.console.repl.outcomes import Folded, Grouping, Part, fold
-from tuiparallel.console.repl.printed import Printed
+from tuiparallel.console.repl.printed import Printed, Shown
 
 if TYPE_CHECKING:
     from tuiparallel.console.repl.dispatch import Look, Sent
@@ -93,7 +93,7 @@ class Card:
     notes: list[str] = field(default_factory=list)
     text: list[str] = field(default_factory=list)  # what the console itself answers
     printed: Printed = field(default_factory=Printed)
-    live: list[tuple[str, str]] = field(default_factory=list)  # the newest lines of its engines, while it runs
+    live: list[Shown] = field(default_factory=list)  # the newest lines of its engines, while it runs
     waits: str = ""
     unfolded: bool = False
     sent: Sent | None = None

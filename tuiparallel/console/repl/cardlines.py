@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from tuiparallel.console import figures
 from tuiparallel.console.glyphs import Glyphs, meter
-from tuiparallel.console.paint import Cells, spread
+from tuiparallel.console.paint import Cells, spread, styled
 from tuiparallel.console.repl.card import Card, State
 from tuiparallel.console.repl.modes import Mode
 from tuiparallel.console.repl.outcomes import (
@@ -23,6 +23,8 @@ from tuiparallel.console.repl.outcomes import (
     places_text,
     usual_of,
 )
+from tuiparallel.console.repl.printed import Shown
+from tuiparallel.monitor.rows import Run
 
 BRIEF = 5  # lines of output, of a value, of outcomes while a card is not unfolded
 MOST_LINES = 400  # of an unfolded card
@@ -31,6 +33,7 @@ STATE_STYLES = {
     State.SENT: "dim", State.WAITING: "warn", State.RUNNING: "task-running", State.DONE: "ok", State.ERRORS: "failure",
     State.INTERRUPTED: "warn", State.ABORTED: "warn", State.LOST: "failure",
 }  # fmt: skip
+Styles = tuple[tuple[tuple[Run, ...], ...], ...]
 _CELL_FRAME = re.compile(r'File "<[^">]*>", line (\d+)')
 
 
@@ -132,7 +135,7 @@ def source_lines(card: Card) -> list[Cells]:
 
 def output_lines(card: Card) -> list[Cells]:
     """What it printed: the newest lines, or all of them when unfolded."""
-    lines: list[tuple[str, str]] = []
+    lines: list[Shown] = []
     if card.live:
         lines = card.live
     elif len(card.printed):
@@ -144,25 +147,29 @@ def output_lines(card: Card) -> list[Cells]:
         hidden, lines = len(lines) - BRIEF, lines[-BRIEF:]
     elif not card.live and not card.unfolded:
         hidden = max(0, len(card.printed) - BRIEF)
-    shown: list[Cells] = [[(text, "warn" if stream == "stderr" else "")] for stream, text in lines]
+    shown = [styled(line.text, line.runs, "warn" if line.stream == "stderr" else "") for line in lines]
     if hidden:
         shown.insert(0, [(f"… {figures.plural(hidden, 'line')} above", "dim")])
     return shown
 
 
-def _printed_by_parts(card: Card) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    same: dict[tuple[str, str], list[int]] = {}
+def _printed_by_parts(card: Card) -> list[Shown]:
+    found: list[Shown] = []
+    same: dict[tuple[str, str, Styles], list[int]] = {}
     for part in card.parts:
         if part.stdout or part.stderr:
-            same.setdefault((part.stdout, part.stderr), []).append(-1 if part.place is None else part.place)
-    for (stdout, stderr), places in same.items():
+            same.setdefault((part.stdout, part.stderr, part.runs), []).append(
+                -1 if part.place is None else part.place
+            )
+    for (stdout, stderr, runs), places in same.items():
         prefix = ""
         if len(card.parts) > 1:
             prefix = f"{places_text([place for place in places if place >= 0], card.elements)}  "
-        for stream, text in (("stdout", stdout), ("stderr", stderr)):
-            for line in text.rstrip("\n").split("\n") if text else ():
-                found.append((stream, prefix + line))
+        for at, (stream, text) in enumerate((("stdout", stdout), ("stderr", stderr))):
+            styles = runs[at] if runs else ()
+            for row, line in enumerate(text.rstrip("\n").split("\n") if text else ()):
+                style = styles[row] if row < len(styles) else ()
+                found.append(Shown(stream, line, style).behind(prefix))
                 prefix = " " * len(prefix)
     return found
 

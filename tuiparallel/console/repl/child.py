@@ -198,6 +198,7 @@ class Child:
         try:
             from tuiparallel.client import Client
 
+            sys.argv[:] = ["local cells"]  # what the cluster's list of clients calls this process
             self.client = self.names["rc"] = self.tracker.client = Client(self.cluster)
             self.trouble = ""
         except Exception as error:

@@ -15,6 +15,8 @@ from tuiparallel.console.repl import runner
 from tuiparallel.console.repl.magics import Send
 from tuiparallel.console.repl.modes import Mode
 from tuiparallel.console.repl.outcomes import Part
+from tuiparallel.console.repl.printed import styled_lines
+from tuiparallel.monitor.rows import Run
 from tuiparallel.monitor.sanitize import clean_block, clean_line
 from tuiparallel.wire.messages import Extras, Outcome
 from tuiparallel.wire.states import State
@@ -122,7 +124,7 @@ def _part(call: Any, index: int, outcome: Outcome) -> Part:
         traceback = clean_block(extras.error.traceback[:MAX_TEXT])
     return Part(
         place, ok, value, clean_output(extras.stdout), clean_output(extras.stderr), ename, evalue, traceback,
-        outcome.completed or 0.0, seconds,
+        outcome.completed or 0.0, seconds, 1, styles_of(extras.stdout, extras.stderr),
     )  # fmt: skip
 
 
@@ -145,14 +147,25 @@ def _plain(bundle: Any) -> str:
     return text if isinstance(text, str) else str(text)
 
 
+def styles_of(stdout: str, stderr: str) -> tuple[tuple[tuple[Run, ...], ...], ...]:
+    """What Part.runs says of these two texts."""
+    found = (styled_lines(_shortened(stdout)), styled_lines(_shortened(stderr)))
+    return found if any(found) else ()
+
+
 def clean_output(text: str) -> str:
     """What was printed, safe: a line that was written over with carriage returns is its last state."""
-    if len(text) > MAX_TEXT:
-        text = f"… {len(text) - MAX_TEXT:,} characters not shown\n" + text[-MAX_TEXT:]
+    text = _shortened(text)
     if "\r" in text:
         lines = text.replace("\r\n", "\n").split("\n")
         text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
     return clean_block(text)
+
+
+def _shortened(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        return f"… {len(text) - MAX_TEXT:,} characters not shown\n" + text[-MAX_TEXT:]
+    return text
 
 
 def stop(client: Client, sent: Sent) -> Stopped:

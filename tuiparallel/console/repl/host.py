@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tuiparallel.cluster.place import directory_of
 from tuiparallel.console.calls import Calls
 from tuiparallel.console.desk import Desk
+from tuiparallel.console.repl.printed import Shown
 from tuiparallel.errors import ClientClosed
 from tuiparallel.monitor.query import ENGINE_FIELDS, parse
 from tuiparallel.monitor.rows import OutputFilter
@@ -96,7 +97,7 @@ class Host:
         view = self.desk.store.task_named(msg_id)
         return (None, False) if view is None else (view.engine, view.started is not None)
 
-    def live_lines(self, ids: Iterable[str]) -> list[tuple[str, str]]:
+    def live_lines(self, ids: Iterable[str]) -> list[Shown]:
         """The newest lines that these tasks have printed, with their engine when there are several."""
         views = [self.desk.store.task_named(msg_id) for msg_id in ids]
         tasks = frozenset(view.id for view in views if view is not None)
@@ -106,7 +107,11 @@ class Host:
         lines.refresh()
         newest = lines.rows(max(0, len(lines) - LIVE_LINES), LIVE_LINES)
         many = len(tasks) > 1
-        return [(line.stream, f"e{line.engine}  {line.text}" if many else line.text) for line in newest]
+        return [
+            shown.behind(f"e{line.engine}  ") if many else shown
+            for line in newest
+            for shown in (Shown(line.stream, line.text, line.runs),)
+        ]
 
     def ask_engine(
         self,

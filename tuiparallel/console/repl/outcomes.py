@@ -11,6 +11,7 @@ from os.path import commonprefix
 import msgspec
 
 from tuiparallel.console.figures import plural, ranges
+from tuiparallel.monitor.rows import Run
 
 MAX_GROUPS = 200
 
@@ -32,6 +33,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ended: float = 0.0
     seconds: float | None = None
     count: int = 1  # parts that are as this one
+    runs: tuple[tuple[tuple[Run, ...], ...], ...] = ()  # styles of the lines of stdout and stderr; empty: none
 
 
 class Grouping(StrEnum):

@@ -111,6 +111,23 @@ class ReplPane(Vertical):
         register(self)
         self.draw_prompt()
 
+    def connected(self) -> None:
+        """A client is there now: the cluster's name is known, so what was run before is, and the child can connect."""
+        path = self.host.history_path if self.is_mounted else None
+        if path is None or path == self.history.path:
+            return
+        early, self.history = self.history.cells, History(path)
+        history = self.history
+
+        def bring() -> None:
+            history.refresh()
+            for past in early:
+                history.add(past)
+
+        self.host.own.call(bring, lambda _: None, self._no_history)
+        self.runs.connected()
+        self.draw_prompt()
+
     def _no_history(self, error: BaseException) -> None:
         self.desk.say(f"the history of cells is not kept: {error}", "warning")
         self.history = History(None)

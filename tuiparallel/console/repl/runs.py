@@ -12,7 +12,7 @@ from tuiparallel.console.figures import ranges
 from tuiparallel.console.repl import dispatch
 from tuiparallel.console.repl.card import Card, State
 from tuiparallel.console.repl.cards import Cards
-from tuiparallel.console.repl.dispatch import Look, Sent, Stopped, clean_output
+from tuiparallel.console.repl.dispatch import Look, Sent, Stopped, clean_output, styles_of
 from tuiparallel.console.repl.host import Host
 from tuiparallel.console.repl.local import Local
 from tuiparallel.console.repl.magics import MapCell, Send
@@ -149,6 +149,12 @@ class Runs:
         while len(self._known) > 1000:
             del self._known[next(iter(self._known))]
         if self.local.alive:
+            self.host.own.call(lambda: self.local.tell(message), _nothing, _nothing)
+
+    def connected(self) -> None:
+        """The cluster has become known: a child that was started before connects to it too."""
+        if self.local.alive:
+            message = Begin(self.host.connection)
             self.host.own.call(lambda: self.local.tell(message), _nothing, _nothing)
 
     def _run_local(self, card: Card, plan: Send | MapCell, engines: tuple[int, ...] | None) -> None:
@@ -404,5 +410,5 @@ def _clean(part: Part) -> Part:
     return Part(
         part.place, part.ok, clean_block(part.value), clean_output(part.stdout), clean_output(part.stderr),
         clean_line(part.ename), clean_line(part.evalue[:2000]), clean_block(part.traceback), part.ended, part.seconds,
-        part.count,
+        part.count, styles_of(part.stdout, part.stderr),
     )  # fmt: skip

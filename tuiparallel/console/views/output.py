@@ -11,10 +11,10 @@ from tuiparallel.console import figures
 from tuiparallel.console.actions import Here, Key
 from tuiparallel.console.desk import Desk
 from tuiparallel.console.lineview import LineView
-from tuiparallel.console.paint import Cells
+from tuiparallel.console.paint import Cells, styled
 from tuiparallel.console.themes import HUES
 from tuiparallel.monitor.reads import LineList
-from tuiparallel.monitor.rows import OutputFilter, OutputLine, Run, Section
+from tuiparallel.monitor.rows import OutputFilter, OutputLine, Section
 
 WIDE_CLOCK = 70  # from this width on the time has milliseconds
 
@@ -171,27 +171,3 @@ def engine_ids(text: str) -> set[int] | None:
             return None
         found.update(range(int(low), int(high if dash else low) + 1))
     return found
-
-
-def styled(text: str, runs: tuple[Run, ...], base: str) -> Cells:
-    """Text with the styles that its escape sequences left."""
-    if not runs:
-        return [(text, base)]
-    cells: Cells = []
-    at = 0
-    for run in runs:
-        if run.start > at:
-            cells.append((text[at : run.start], base))
-        style = run.style
-        words = [word for word in ("bold", "italic", "underline", "reverse", "strike") if getattr(style, word)]
-        if style.fg is not None:
-            words.append(f"={style.fg}")
-        elif style.dim:
-            words.append("dim")
-        if style.bg is not None:
-            words += ["on", f"={style.bg}"]
-        cells.append((text[run.start : run.end], " ".join(words) or base))
-        at = run.end
-    if at < len(text):
-        cells.append((text[at:], base))
-    return cells
