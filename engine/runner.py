@@ -22,7 +22,7 @@ from tuiparallel.engine.queue import Assignment
 from tuiparallel.errors import MessageTooLarge
 from tuiparallel.link.clock import Clock
 from tuiparallel.wire import current, failures
-from tuiparallel.wire.blobs import BlobStore
+from tuiparallel.wire.blobs import BlobStore, NoRoom
 from tuiparallel.wire.functions import FunctionTable
 from tuiparallel.wire.ids import counter_of, msg_id
 from tuiparallel.wire.messages import MAX_FRAME, ErrorText, Extras, Kind, Ran, RunBatch
@@ -205,6 +205,8 @@ class Runner:
             without_handler(failure)
         method = "execute" if batch.kind == Kind.EXECUTE else "apply"
         text = failures.from_exception(failure, self.engine, self.uuid, method)
+        if isinstance(failure, NoRoom):
+            text = msgspec.structs.replace(text, ename="StorageFull", traceback="", pickled=None)
         return msgspec.structs.replace(text, facts=facts) if facts else text
 
     def _extras(self, error: ErrorText | None, seconds: float) -> Extras | None:

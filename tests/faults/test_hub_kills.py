@@ -18,6 +18,7 @@ Show = Callable[[object], None]
 ROUNDS = 20  # of KILLS each: a hub that dies oftener within a minute is given up
 KILLS = 5
 RECOVERY = 3.0  # seconds
+RARE = ("hub.writing", "hub.settled")  # small turns are settled together
 
 
 def killed_often(start: Start, ledger: Ledger, seed: int, kills: int, tasks: int) -> Report:
@@ -63,21 +64,23 @@ def test_f11_a_hundred_kills(start: Start, tmp_path_factory: pytest.TempPathFact
     assert max(whole.recoveries) < RECOVERY
 
 
+def died(cluster: Cluster) -> int:
+    """How many hubs of this cluster were killed."""
+    return (cluster.directory / "log" / "template.log").read_text().count("the hub has ended with signal SIGKILL")
+
+
 def killed_at(start: Start, ledger: Ledger, point: str, visit: int, seed: int) -> Report:
     """One cluster whose hub dies at this visit of a point, while two clients work."""
     cluster = start(2, env={"TUIPAR_FAIL": f"{point}=kill@{visit}"})
     with cluster as probe:
-        hub = cluster.pids["hub"]
         load = Load(cluster, ledger, clients=2, tasks=600, seconds=0.001, seed=seed)
         load.join()
-        if cluster.pids["hub"] == hub:  # not often enough there: until it is
-            for _ in range(1000):
-                ledger.collect([ledger.submit(probe.load_balanced_view())], PATIENCE)
-                if cluster.pids["hub"] != hub:
-                    break
-        died = cluster.pids["hub"] != hub
+        for _ in range(1000):  # not often enough there: until it is
+            if died(cluster):
+                break
+            ledger.collect([ledger.submit(probe.load_balanced_view())], PATIENCE)
     report = ledger.check(f"F12 hub killed at {point}", seed=seed)
-    report.faults = int(died)
+    report.faults = died(cluster)
     return report
 
 
@@ -97,7 +100,7 @@ def test_f12_ten_times(
     rng = random.Random(seed)
     whole = Report(f"F12 hub killed at {point}", seed=seed)
     for number in range(10):
-        visit = rng.choice([rng.randrange(2, 30), rng.randrange(2, 150)])
+        visit = rng.choice([rng.randrange(2, 30), rng.randrange(2, 30 if point in RARE else 150)])
         report = killed_at(start, Ledger(tmp_path_factory.mktemp("round")), point, visit, seed + number)
         whole.add(report)
         if not report.clean:

@@ -1,7 +1,7 @@
 """Places where a test may make a process fail: TUIPAR_FAIL="hub.committed=kill@3; hub.commit=ENOSPC@5; link.drop=0.01".
 
 Each entry names a point, what happens there (kill, or the name of an errno) and at which visit, counted from 1; with
-"kill@3+" at that visit and each one after it. Points of the link have the chance, at each message, that it is lost
+"kill@3+" at that visit and each one after it, with "EIO@3-5" at these three. Points of the link have the chance, at each message, that it is lost
 (link.drop) or sent twice (link.repeat); what stands behind their @ is a seed. Without the variable a point costs one
 dictionary look-up.
 """
@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable
 
 POINTS = (
@@ -24,10 +25,13 @@ CHANCES = ("link.drop", "link.repeat")
 
 
 class _Plan:
-    __slots__ = ("what", "at", "ever", "visits")
+    __slots__ = ("what", "first", "last", "visits")
 
-    def __init__(self, what: str, at: int, ever: bool) -> None:
-        self.what, self.at, self.ever, self.visits = what, at, ever, 0
+    def __init__(self, what: str, when: str) -> None:
+        first, dash, last = when.partition("-")
+        self.what, self.visits = what, 0
+        self.first = int(first.rstrip("+") or 1)
+        self.last = int(last) if dash else sys.maxsize if when.endswith("+") else self.first
 
 
 class _Chance:
@@ -47,7 +51,7 @@ def _parse(text: str) -> dict[str, _Plan]:
     plans: dict[str, _Plan] = {}
     for point, what, at in _entries(text):
         if point in POINTS:
-            plans[point] = _Plan(what, int(at.rstrip("+") or 1), at.endswith("+"))
+            plans[point] = _Plan(what, at)
         elif point not in CHANCES:
             raise ValueError(f"TUIPAR_FAIL names {point!r}: known are {', '.join(POINTS + CHANCES)}")
     return plans
@@ -88,7 +92,7 @@ def failpoint(point: str) -> None:
     if plan is None:
         return
     plan.visits += 1
-    if plan.visits != plan.at and not (plan.ever and plan.visits > plan.at):
+    if not plan.first <= plan.visits <= plan.last:
         return
     if plan.what == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
