@@ -146,7 +146,7 @@ class Book:
 
     def notice(self, kind: str, text: str) -> None:
         """Tell every connected client."""
-        message = Notice(kind, text, self.registry.ids())
+        message = Notice(kind, text, self.registry.present())
         for session in self.registry.session_of_peer.values():
             self.out.client(session, message)
 

@@ -158,7 +158,7 @@ class ClientDesk:
             PROTOCOL, book.boot, book.config.cluster, session.number, session.next, book.away, book.taken_over
         )
         book.out.client(session, welcome)
-        book.out.client(session, Notice("engines", "", registry.ids()))
+        book.out.client(session, Notice("engines", "", registry.present()))
         self._waits(session, hello.waits)
         book.feed.client_changed(session.number)
 
@@ -375,7 +375,7 @@ class ClientDesk:
         present = len(staying) + book.registry.coming
         add = scale.add if scale.total is None else scale.total - present
         if add > 0 and not self.engines.spawn(add, []):
-            error = ErrorText("StartError", "no supervisor is connected that could start engines", "")
+            error = ErrorText("StartError", "too many requests for engines wait for a supervisor already", "")
             book.out.client(session, Reply(scale.request, None, error))
             return
         book.registry.expected = max(0, present + add)

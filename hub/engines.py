@@ -53,6 +53,7 @@ from tuiparallel.wire.states import EngineState
 
 DRAIN_PATIENCE = 1.0  # seconds a dead engine's last messages are waited for
 LIGHT = 65536  # bytes of a result that an engine may well keep a moment longer
+MOST_WANTED = 100  # requests for engines that wait for a supervisor
 LEAVE_PATIENCE = 2.0  # seconds an engine has to leave by itself
 OWN_GAP = 3.0  # seconds between turns, beyond the interval of probes, that mean that the hub itself was stopped
 
@@ -67,6 +68,7 @@ class EngineDesk:
         self._next_probe = book.now
         self._last_upkeep = book.now
         self._reporters: dict[int, Supervisor] = {}  # who reported the dying
+        self._wanted: list[Spawn] = []  # engines to be started as soon as a supervisor is there
         self._dead_early: dict[str, Exited] = {}  # exits of engines that never said Hello
 
     def receive(self, peer: Peer, message: FromEngine) -> None:
@@ -228,6 +230,9 @@ class EngineDesk:
         supervisor.engines = dict(hello.engines)
         registry.supervisor_of_peer[peer] = supervisor
         book.out.peer(Role.ENGINE, peer, SupervisorWelcome(PROTOCOL, book.boot, book.config.cluster))
+        wanted, self._wanted = self._wanted, []
+        for spawn in wanted:
+            book.out.peer(Role.ENGINE, peer, spawn)
 
     def _from_supervisor(self, supervisor: Supervisor, message: Started | Exited | GaveUp | Vitals) -> None:
         book = self.book
@@ -357,13 +362,18 @@ class EngineDesk:
             self.lose(engine, Death(engine.reason or "it was given up", engine.host, engine.pid))
 
     def spawn(self, count: int, replaces: list[int]) -> bool:
-        """Have engines started; False when no supervisor is there."""
-        for supervisor in self.book.registry.supervisors.values():
+        """Have engines started, by the first supervisor to come when none is connected; False when none will."""
+        registry = self.book.registry
+        registry.coming += count
+        for supervisor in registry.supervisors.values():
             if supervisor.peer is not None:
                 self.book.out.peer(Role.ENGINE, supervisor.peer, Spawn(count, replaces))
-                self.book.registry.coming += count
                 return True
-        return False
+        if len(self._wanted) >= MOST_WANTED:
+            registry.coming -= count
+            return False
+        self._wanted.append(Spawn(count, replaces))
+        return True
 
     # Silence -------------------------------------------------------------------------------------------------------
 

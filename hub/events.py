@@ -24,6 +24,7 @@ class TasksSubmitted:
     needs: Sequence[tuple[Need, bool, Sequence[TaskId]]] = ()
     ended: dict[TaskId, Fact] = field(default_factory=dict)
     invalid: str = ""  # why a dependency is none; empty when all are fine
+    gone: dict[int, Death] = field(default_factory=dict)  # targets that are no more, and why
 
 
 @dataclass(frozen=True, slots=True)

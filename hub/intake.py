@@ -9,7 +9,7 @@ import msgspec
 
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.dependencies import Fact
-from tuiparallel.hub.events import TaskEnded, TasksSubmitted
+from tuiparallel.hub.events import Death, TaskEnded, TasksSubmitted
 from tuiparallel.hub.registry import Session
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import IdRange, SessionId, TaskId, counter_of, session_of, task_id
@@ -67,6 +67,18 @@ class Intake:
             book.feed.client_changed(session.number)
             book.feed.submitted(batch)
 
+    def _gone(self, batch: Batch) -> dict[int, Death]:
+        """Targets of direct tasks that are no more: what became of each, and what follows it."""
+        found: dict[int, Death] = {}
+        if batch.work.balanced:
+            return found
+        for target in set(batch.work.targets or ()):
+            engine = self.book.registry.engines.get(target)
+            if engine is not None and target not in self.book.scheduler.seats:
+                after = "" if engine.successor is None else f" and was restarted as {engine.successor}"
+                found[target] = Death(f"{engine.reason or 'is gone'}{after}", engine.host, engine.pid)
+        return found
+
     def _event(self, batch: Batch) -> TasksSubmitted:
         """The event for the rules, with what `after` and `follow` name resolved to tasks and facts."""
         needs: list[tuple[Need, bool, list[TaskId]]] = []
@@ -87,7 +99,7 @@ class Intake:
                     return TasksSubmitted(batch, invalid=text)
             ended.update(facts)
             needs.append((need, follow, ids))
-        return TasksSubmitted(batch, needs, ended)
+        return TasksSubmitted(batch, needs, ended, gone=self._gone(batch))
 
     def _facts(self, ids: list[TaskId]) -> dict[TaskId, Fact]:
         if not ids:

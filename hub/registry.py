@@ -121,6 +121,11 @@ class Registry:
             if engine.state not in (EngineState.DEAD, EngineState.LEAVING, EngineState.LIMBO, EngineState.STARTING)
         ]
 
+    def present(self) -> list[int]:
+        """The engines that clients count on: those, and after a restart of the hub those that have yet to come back."""
+        limbo = [engine.id for engine in self.engines.values() if engine.state is EngineState.LIMBO]
+        return sorted(self.ids() + limbo) if limbo else self.ids()
+
     def add_engine(self, engine: Engine) -> None:
         self.engines[engine.id] = engine
         self.engine_of_uuid[engine.uuid] = engine

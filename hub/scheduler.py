@@ -95,7 +95,7 @@ class Scheduler(Aborts):
                 self._end(task, State.ERROR, failures.invalid(event.invalid), date, effects)
             return
         if not work.balanced:
-            self._queue_direct(new, date, effects)
+            self._queue_direct(new, event.gone, date, effects)
             return
         if work.targets is not None:
             places = frozenset(work.targets)
@@ -114,12 +114,12 @@ class Scheduler(Aborts):
             if work.timeout:
                 self._timer(now + work.timeout, "dependency", task)
 
-    def _queue_direct(self, tasks: list[Task], date: float, effects: list[Effect]) -> None:
+    def _queue_direct(self, tasks: list[Task], gone: dict[int, Death], date: float, effects: list[Effect]) -> None:
         for task in tasks:
             target = task.batch.target(task.id)
             seat = self.seats.get(target) if target is not None else None
             if seat is None or not (seat.open or seat.limbo):
-                death = Death("no such engine is running")
+                death = (gone.get(target) if target is not None else None) or Death("was never there")
                 error = failures.engine_error(task, -1 if target is None else target, death, False)
                 self._end(task, State.LOST, error, date, effects)
             else:

@@ -313,11 +313,14 @@ def test_stop_answers_when_the_engines_have_gone_and_kills_what_does_not_leave(s
 
 def test_scale_up_down_and_without_a_supervisor(stage: Stage) -> None:
     client = stage.client()
-    number = client.request(lambda request: Scale(request, total=2))
-    answer = client.reply(number)
-    assert answer.error is not None and answer.error.ename == "StartError"
-    one, two = stage.engine(), stage.engine()
-    supervisor = stage.supervisor(one, two)
+    answer = client.reply(client.request(lambda request: Scale(request, total=2)))
+    assert answer.error is None
+    supervisor = stage.supervisor()
+    stage.until(lambda: supervisor.of(Spawn))
+    assert [spawn.count for spawn in supervisor.of(Spawn)] == [2], "the first supervisor to come starts them"
+    supervisor.heard.clear()
+    stage.engine(), stage.engine()
+    stage.until(lambda: len(stage.book.registry.ids()) == 2)
     client.reply(client.request(lambda request: Scale(request, total=4)))
     client.reply(client.request(lambda request: Scale(request, total=4)))
     assert [spawn.count for spawn in supervisor.of(Spawn)] == [2], "those asked for are on their way"
