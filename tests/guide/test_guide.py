@@ -16,6 +16,7 @@ import pytest
 import tuiparallel.guide as guide
 from tests.guide.examples import Example, agrees, examples_of
 from tuiparallel.console.catalogue import ACTIONS, PANES
+from tuiparallel.monitor.query import parse
 
 RUNNING = Path(__file__).with_name("running.py")
 PATIENCE = 60.0  # seconds a page may take
@@ -129,6 +130,15 @@ def test_the_keys_of_the_console_page_are_the_consoles() -> None:
 def test_the_panes_of_the_console_page_are_the_consoles() -> None:
     named = re.findall(r"^- `(\d)` (\w+):", guide.page("console").text, flags=re.MULTILINE)
     assert [(int(number), name.lower()) for number, name in named] == list(enumerate(PANES))
+
+
+def test_queries_of_the_pages_are_queries() -> None:
+    queries = re.findall(
+        r"^    (state:.*)$|--where \"([^\"]+)\"", "\n".join(page.text for page in guide.pages()), re.M
+    )
+    assert len(queries) >= 4
+    for plain, quoted in queries:
+        parse(plain or quoted)
 
 
 def test_an_unknown_page_names_the_nearest() -> None:
