@@ -319,7 +319,7 @@ def test_scale_up_down_and_without_a_supervisor(stage: Stage) -> None:
     stage.until(lambda: supervisor.of(Spawn))
     assert [spawn.count for spawn in supervisor.of(Spawn)] == [2], "the first supervisor to come starts them"
     supervisor.heard.clear()
-    stage.engine(), stage.engine()
+    one, _two = stage.engine(), stage.engine()
     stage.until(lambda: len(stage.book.registry.ids()) == 2)
     client.reply(client.request(lambda request: Scale(request, total=4)))
     client.reply(client.request(lambda request: Scale(request, total=4)))

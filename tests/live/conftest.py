@@ -130,7 +130,7 @@ def _assert_gone(cluster: Cluster) -> None:
     left = processes_of(cluster.directory)
     assert not left, f"{cluster.name} leaves processes {left}; its logs:\n{logs_of(cluster)}"
     files = {str(path.relative_to(cluster.directory)) for path in cluster.directory.rglob("*") if not path.is_dir()}
-    stale = {name for name in files if not name.startswith(("log/", "history.")) and name not in STAYING}
+    stale = {name for name in files if not name.startswith(("log/", "history.", "console/")) and name not in STAYING}
     assert not stale, f"{cluster.name} leaves files {sorted(stale)}"
 
 

@@ -12,7 +12,6 @@ import errno
 import os
 import random
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable
 
@@ -96,7 +95,7 @@ def failpoint(point: str) -> None:
         return
     if plan.what == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    raise sqlite3.OperationalError(os.strerror(getattr(errno, plan.what)))
+    raise OSError(getattr(errno, plan.what), os.strerror(getattr(errno, plan.what)))
 
 
 def chance(point: str) -> bool:
