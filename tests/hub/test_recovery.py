@@ -9,7 +9,7 @@ import pytest
 
 from tests.hub.stage import ClientPeer, Stage, balanced, direct
 from tuiparallel.wire.ids import task_id
-from tuiparallel.wire.messages import EngineWelcome, Need, Run, Welcome
+from tuiparallel.wire.messages import EngineWelcome, Need, Notice, Run, Welcome
 from tuiparallel.wire.states import State
 
 
@@ -197,3 +197,20 @@ def test_a_thousand_tasks_are_taken_over(stage: Stage, count: int) -> None:
     stage.restart()
     assert stage.book.taken_over == 3 * count == len(stage.book.scheduler.lanes)
     stage.book.scheduler.check()
+
+
+def test_engines_that_are_still_to_come_back_count_as_there(stage: Stage) -> None:
+    """Whoever asks for all engines just after a restart of the hub gets all of them, and none has died."""
+    engines = [stage.engine(), stage.engine()]
+    for engine in engines:
+        stage.peers.remove(engine)
+    stage.restart()
+    client = stage.client()
+    stage.until(lambda: client.of(Notice))
+    assert client.of(Notice)[-1].engines == [engine.id for engine in engines]
+    client.submit(direct([engines[1].id]))
+    stage.peers += engines
+    stage.until(lambda: engines[1].queue)
+    engines[1].finish()
+    assert client.state(0) is State.DONE
+    assert all(notice.engines == [0, 1] for notice in client.of(Notice))
