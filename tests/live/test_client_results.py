@@ -237,7 +237,7 @@ def test_published_data(rc: Client, here: Here) -> None:
 
 
 def test_a_dropped_result_is_freed_and_its_task_goes_on(rc: Client, nap: Any) -> None:
-    result = rc[0].apply_async(nap, 0.2, bytes(1000))
+    result = rc[0].apply_async(nap, 1.5, bytes(1000))
     call, name = weakref.ref(result._parts[0].call), result.msg_ids[0]
     assert rc.outstanding == {name}
     del result
