@@ -293,6 +293,7 @@ class FakeClient:
         self.connection_path = ""
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.error: Exception | None = None
+        self.facts: dict[str, Any] = {"why": "", "after": [], "follow": [], "attempts": []}
         self.stack = 'File "job.py", line 3, in fit\n    while True: pass'
 
     def _note(self, name: str, *args: Any, **named: Any) -> None:
@@ -335,6 +336,10 @@ class FakeClient:
 
     def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
         self._note("purge_results", jobs)
+
+    def task_facts(self, msg_id: str, timeout: float | None = None) -> dict[str, Any]:
+        self._note("task_facts", msg_id)
+        return self.facts
 
     def ask_engine(self, engine: int, what: str, text: str = "", cursor: int = 0, timeout: float = 2.0) -> Any:
         self._note("ask_engine", engine, what)

@@ -309,6 +309,27 @@ class Queries:
         body = self._session.answer(request) if timeout is None else self._session.answer(request, timeout)
         return list(body["signalled"])
 
+    def task_facts(self, msg_id: str, timeout: float | None = None) -> dict[str, Any]:
+        """What the hub knows of one task, of this client or any other: all but its arguments and its result.
+
+        state: "queued", "assigned", "done", ...; engine: an id or None; attempt: from 1; why: why it waits, in a
+        sentence, or ""; after, follow: msg_ids it depends on; attempts: a dict for each one before the last, with
+        attempt, engine, began, ended (seconds since the epoch), outcome. timeout is in seconds. Raises ValueError for
+        what is no msg_id, KeyError (remote) for an unknown task, ResultExpired for a forgotten one.
+        """
+        self._session.check()
+        task = (*parse_msg_id(msg_id), 1)
+        request = self._session.ask("task", lambda number: Query(number, "task", {"task": task}))
+        body = self._session.answer(request) if timeout is None else self._session.answer(request, timeout)
+        work = _work(body["work"])
+        names = ("attempt", "engine", "began", "ended", "outcome")
+        return {
+            "state": State(body["state"]).name.lower(), "engine": body["engine"], "attempt": body["attempt"],
+            "why": body.get("why", ""), "after": expand(work.after.tasks) if work.after is not None else [],
+            "follow": expand(work.follow.tasks) if work.follow is not None else [],
+            "attempts": [dict(zip(names, row, strict=True)) for row in body["attempts"]],
+        }  # fmt: skip
+
     def _query(self, what: str, **arguments: Any) -> Any:
         self._session.check()
         request = self._session.ask(what, lambda number: Query(number, what, arguments))

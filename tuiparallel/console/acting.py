@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from tuiparallel.console.choosing import WAITING
 from tuiparallel.console.deeds import Deed, Nothing, deed_for
 from tuiparallel.console.ladder import Answer, Question
 from tuiparallel.console.screens.confirm import ConfirmScreen
 from tuiparallel.console.views.inspector import Subject
+from tuiparallel.monitor.sanitize import clean_line
 
 if TYPE_CHECKING:
     from tuiparallel.client import Client
     from tuiparallel.console.app import TuiparApp
     from tuiparallel.console.screens.main import MainScreen
 
+MOST_NAMED = 50  # tasks that one waits for, by name
 REMOTE_TIMEOUT = 2.0  # seconds an engine has to answer a question
 
 
@@ -126,6 +129,10 @@ class Acting:
         if here.kind == "task":
             task = store.task(key)
             engine = task.engine if task is not None else None
+            if task is not None and task.phase in WAITING:
+                self.main.inspect(here.kind, key)
+                self.explain(key)
+                return
             if task is None or engine is None or not task.open:
                 self.app.say("this task is on no engine now; d works on a running one", "warning")
                 return
@@ -135,6 +142,22 @@ class Acting:
         subject = Subject(here.kind, key)
         for part in ("stack", "names") if here.kind == "engine" else ("stack",):
             self._ask(subject, engine, part)
+
+    def explain(self, task: int) -> None:
+        """Asks the hub why a task waits, what it depends on, and what became of its earlier attempts."""
+        client, row = self.app.client, self.app.store.task(task)
+        if client is None or row is None or not (row.phase in WAITING or row.attempt > 1):
+            return
+        subject, msg_id = Subject("task", task), row.msg_id
+
+        def come(facts: dict[str, Any]) -> None:
+            for part, lines in explained(facts).items():
+                self.main.inspector.answer(subject, part, lines)
+
+        def failed(error: BaseException) -> None:
+            self.main.inspector.answer(subject, "why", [f"the hub does not say: {error}"])
+
+        self.app.calls.ask("explain", lambda: client.task_facts(msg_id, timeout=REMOTE_TIMEOUT), come, failed)
 
     def _ask(self, subject: Subject, engine: int, part: str) -> None:
         client = self.app.client
@@ -155,6 +178,22 @@ class Acting:
 def ask_engine(client: Client, engine: int, part: str) -> Any:
     """Asks one engine's I/O thread; it answers while user code runs."""
     return client.ask_engine(engine, part, timeout=REMOTE_TIMEOUT)
+
+
+def explained(facts: dict[str, Any]) -> dict[str, list[str]]:
+    """The hub's answer on one task as parts of the inspector."""
+    parts: dict[str, list[str]] = {}
+    if facts["why"]:
+        parts["why"] = [clean_line(facts["why"])]
+    depends = list(dict.fromkeys([*facts["after"], *facts["follow"]]))
+    if depends:
+        more = [f"and {len(depends) - MOST_NAMED:,} more"] if len(depends) > MOST_NAMED else []
+        parts["depends"] = [*depends[:MOST_NAMED], *more]
+    if facts["attempts"]:
+        parts["attempts"] = [
+            f"{one['attempt']}: e{one['engine']} {clean_line(str(one['outcome']))}" for one in facts["attempts"]
+        ]
+    return parts
 
 
 def remote_lines(part: str, body: Any) -> list[str]:

@@ -132,6 +132,7 @@ class TuiparApp(App[Chosen]):
         self.desk.retitle = self._retitle
         self.acting = Acting(self, self.main)
         self.commands = Commands(self, self.main, self.acting)
+        self.desk.explain = self.acting.explain
         self.desk.typed = self.commands.typed
         self.desk.closed = self.commands.closed
         self.desk.answer = self.acting.press
@@ -178,6 +179,9 @@ class TuiparApp(App[Chosen]):
         picker = PickerScreen(self.desk, reason)
 
         def picked(name: str | None) -> None:
+            here = self.store.header(self.clock.time()).cluster
+            if here and (name or here) == here and not self.ended:
+                return  # this console has a cluster already, and stays on it
             self.exit(Chosen(name or "", bool(picker.started)))
 
         self.push_screen(picker, picked)

@@ -328,11 +328,8 @@ def _pager(app: TuiparApp, main: MainScreen) -> None:
 
 
 def _wrap(app: TuiparApp, main: MainScreen) -> None:
-    step = main.output.size.width // 2
-    longest = max((len(row.text) for row in main.output.rows.values()), default=0)
-    main.output.shift = main.output.shift + step if main.output.shift + step < longest else 0
-    main.output.pull_now(force=True)
-    app.say(f"lines shown from cell {main.output.shift + 1} on")
+    main.output.wrap(not main.output.wrapped)
+    app.say("long lines go on below" if main.output.wrapped else "long lines end at the edge")
 
 
 def _timeline(app: TuiparApp, main: MainScreen) -> dict[str, Callable[[], None]]:

@@ -147,7 +147,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("oldest", "Oldest", ("home",), "timeline", "Go to the oldest that is kept", always),
     Action("walk.older", "Older traceback", ("l", "right"), "inspector", "The traceback of the instance before", always),
     Action("walk.newer", "Newer traceback", ("h", "left"), "inspector", "The traceback of the instance after", always),
-    Action("wrap", "Shift long lines", ("W",), "output", "Show what lies right of the edge of long lines", always),
+    Action("wrap", "Wrap long lines", ("W",), "output", "Long lines go on below, or end at the edge", always),
     Action("abort", "Abort queued tasks", ("A",), "lists", "Queued and held tasks end as aborted; running ones go on",
            _on_work, 1, "rc.abort({ids})", footer="abort…"),
     Action("interrupt", "Interrupt running tasks", ("I",), "lists", "KeyboardInterrupt in the running task; its queue stays",

@@ -59,6 +59,7 @@ class Desk:
     say: Callable[[str, str], None] = lambda text, severity: None  # text; "information", "warning" or "error"
     open: Callable[[str], None] = lambda pane: None  # goes to a pane by name
     inspect: Callable[[str, Key], None] = lambda kind, key: None  # opens the inspector on an id
+    explain: Callable[[int], None] = lambda task: None  # asks the hub why a task waits; the inspector shows it
     marked_engines: Callable[[], tuple[int, ...]] = lambda: ()
     typed: Callable[[str, str], None] = lambda mode, text: None  # the prompt's text is another
     closed: Callable[[str, str | None], None] = lambda mode, text: None  # the prompt was left

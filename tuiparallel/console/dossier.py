@@ -94,9 +94,10 @@ def _task(desk: Desk, id: int, parts: Parts, width: int) -> list[Line]:
             _fact("stands for", f"{row.count:,} tasks that ended faster than they can be shown; times are means")
         )
     lines.append(_fact("bytes", f"{figures.size(row.size) or '0B'} in, {figures.size(row.result_size) or '?'} out"))
-    for part in ("why", "depends"):
+    for part, title in (("why", "why it waits"), ("depends", "depends on"), ("attempts", "earlier attempts")):
         if part in parts:
-            lines += [BLANK, _head(part), *(Line([(text, "")]) for text in parts[part])]
+            named = _dependency if part == "depends" else _plain
+            lines += [BLANK, _head(title), *(named(desk, text) for text in parts[part])]
     if row.phase in FAILED_PHASES:
         lines += [BLANK, _head("error"), Line([(f"{row.ename}: {row.evalue}", "failure")]), *_traceback_of(desk, id)]
     if "stack" in parts:
@@ -104,6 +105,19 @@ def _task(desk: Desk, id: int, parts: Parts, width: int) -> list[Line]:
     elif row.phase is Phase.RUNNING:
         lines += [BLANK, Line([("d", "key"), (" asks where it is now", "dim")])]
     return lines
+
+
+def _plain(desk: Desk, text: str) -> Line:
+    return Line([(text, "")])
+
+
+def _dependency(desk: Desk, msg_id: str) -> Line:
+    """A task by name, with its state and a link to it where this console knows it."""
+    row = desk.store.task_named(msg_id)
+    if row is None:
+        return Line([(msg_id, "")])
+    state: Cells = [(f"{desk.glyphs.tasks[row.phase]} ", f"task-{row.phase}"), (f"{row.msg_id:<22}", "link")]
+    return Line([*state, (f"{row.name}  {row.phase}", f"fn-{hue_of(row.name)}")], ("task", row.id))
 
 
 def _stamps(desk: Desk, row: TaskView, width: int) -> list[Line]:

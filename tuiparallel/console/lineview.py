@@ -207,6 +207,10 @@ class LineView(Widget, can_focus=True):
         """How many rows fit."""
         return max(0, self.size.height - self.head_lines - self.foot_lines - (1 if self.shows_sentence else 0))
 
+    def row_at(self, y: int) -> int:
+        """The row that is drawn on this line of the widget; count() or more where there is none."""
+        return self.top + y - self.head_lines
+
     def repaint(self) -> None:
         """Draws the lines that look different from what is on screen."""
         if not self.size.height:
@@ -239,7 +243,7 @@ class LineView(Widget, can_focus=True):
                 return ("sentence", tuple(self.sentence()))
             if y >= head + self.room:
                 return ("foot", tuple(self.footing(self.size.width) or ()))
-            index = self.top + y - head
+            index = self.row_at(y)
             if not self.count():
                 return ("empty", y, tuple(self.empty()))
             if index >= self.count():
@@ -288,7 +292,7 @@ class LineView(Widget, can_focus=True):
             lines = self.empty()
             line = y - head - 1
             return self._line([("  " + lines[line], "dim")] if 0 <= line < len(lines) else [])
-        index = self.top + y - head
+        index = self.row_at(y)
         if index >= self.count():
             return self._line([])
         return self._draw_row(index, y)
@@ -435,7 +439,7 @@ class LineView(Widget, can_focus=True):
         self.move_to(max(self.top, min(self._at, self.top + room - 1)))
 
     def on_click(self, event: events.Click) -> None:
-        index = self.top + event.y - self.head_lines
+        index = self.row_at(event.y)
         if event.y >= self.head_lines and index < self.count():
             self.move_to(index)
             if event.chain == 2:

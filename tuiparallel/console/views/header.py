@@ -114,7 +114,7 @@ class Header(OneLine):
             case LinkState.CONNECTING:
                 return [(f"{glyphs.connecting} connecting", "warn")]
             case LinkState.STALE:
-                return [(f"{glyphs.stale} stale {figures.duration(float(int(since)))}", "warn")]
+                return [(f"{glyphs.stale} stale {int(since)}s", "warn")]
             case LinkState.LOST:
                 tries = f", try {view.link.tries}" if view.link.tries else ""
                 return [(f"{glyphs.lost} lost {int(since)}s{tries}", "bold failure")]

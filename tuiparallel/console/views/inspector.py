@@ -60,6 +60,8 @@ class InspectorView(LineView):
             self.which = 0
             self.cursor = None
             self.top = 0
+            if kind == "task" and isinstance(key, int):
+                self.desk.explain(key)
         self.pull_now(force=True)
 
     def back(self) -> bool:

@@ -111,7 +111,7 @@ class NowView(LineView):
     def _batch(self, row: BatchView, width: int) -> Cells:
         glyphs = self.desk.glyphs
         hue = f"fn-{hue_of(row.name)}"
-        name_width = 12 if width >= 56 else 8
+        name_width = 20 if width >= 72 else 12 if width >= 56 else 8
         right = self._when(row)
         figure = figures.percent(row.fraction)
         if figure == "100%" and not row.finished:

@@ -14,7 +14,7 @@ from tuiparallel.console.lineview import LineView
 from tuiparallel.console.paint import Cells, styled
 from tuiparallel.console.themes import HUES
 from tuiparallel.monitor.reads import LineList
-from tuiparallel.monitor.rows import OutputFilter, OutputLine, Section
+from tuiparallel.monitor.rows import OutputFilter, OutputLine, Run, Section
 
 WIDE_CLOCK = 70  # from this width on the time has milliseconds
 
@@ -34,7 +34,9 @@ class OutputView(LineView):
         self.where = OutputFilter()
         self.rows: dict[int, OutputLine] = {}
         self.left_at = 0  # how many lines there were when tailing stopped
-        self.shift = 0  # cells by which long lines are shifted to the left
+        self.wrapped = False  # long lines go on below
+        self._layout: list[tuple[int, int]] = []  # wrapped: row and piece of each line of the widget
+        self._piece = 0  # wrapped: which part of its row the line has that is drawn now
 
     def version(self) -> Hashable:
         return self.desk.store.version(Section.OUTPUT)
@@ -69,7 +71,7 @@ class OutputView(LineView):
     def stamp(self, index: int) -> Hashable:
         row = self.row(index)
         return (
-            None if row is None else (row.number, len(row.text), row.text if row.open else "", row.lost, self.shift)
+            None if row is None else (row.number, len(row.text), row.text if row.open else "", row.lost, self._piece)
         )
 
     def cells(self, index: int, width: int) -> Cells:
@@ -84,10 +86,62 @@ class OutputView(LineView):
             return [(" " * (len(clock) + 1), ""), (f"{engine:>4}  ", "dim"), (many, "warn")]
         style = "failure" if row.stream == "error" else "warn" if row.stream == "stderr" else ""
         cells: Cells = [(clock + " ", "dim"), (f"{engine:>4}  ", f"fn-{row.engine % HUES}")]
-        cells += styled(row.text[self.shift :], row.runs if not self.shift else (), style)
-        if row.cut:
-            cells.append((f" {self.desk.glyphs.ellipsis} +{figures.size(row.cut)}", "dim"))
-        return cells
+        if self.wrapped and self._layout:
+            parts = pieces(row.text, width - len(clock) - 7)
+            start, end = parts[min(self._piece, len(parts) - 1)]
+            if self._piece:
+                cells = [(" " * (len(clock) + 7), "")]
+            cells += styled(row.text[start:end], cut_runs(row.runs, start, end), style)
+            return cells + self._cut(row) if end == len(row.text) else cells
+        cells += styled(row.text, row.runs, style)
+        return cells + self._cut(row)
+
+    def _cut(self, row: OutputLine) -> Cells:
+        return [(f" {self.desk.glyphs.ellipsis} +{figures.size(row.cut)}", "dim")] if row.cut else []
+
+    # Wrapping ---------------------------------------------------------------------------------------------------
+
+    def wrap(self, on: bool) -> None:
+        """Shows long lines whole, on as many lines as they need, or each on one."""
+        self.wrapped = on
+        self._layout, self._piece = [], 0
+        self._show_cursor()
+        self.repaint()
+
+    def _height(self, index: int) -> int:
+        row = self.row(index)
+        if row is None or row.lost:
+            return 1
+        width = self.size.width - 2
+        return len(pieces(row.text, width - (13 if width >= WIDE_CLOCK else 9) - 6))
+
+    def _show_cursor(self) -> None:
+        super()._show_cursor()
+        if not self.wrapped or not self.count():
+            return
+        room = max(1, self.room)
+        last = self.count() - 1 if self.following else self._at
+        # Back from the last row that must be seen: as many rows as fit above it may be the first.
+        first, used = last, self._height(last)
+        while first > 0 and used + (more := self._height(first - 1)) <= room:
+            first, used = first - 1, used + more
+        if self.top < first or self.following:
+            self.top = first
+        self._layout = []
+        for index in range(self.top, min(self.count(), self.top + room)):
+            self._layout += [(index, piece) for piece in range(self._height(index))]
+            if len(self._layout) >= room:
+                break
+
+    def row_at(self, y: int) -> int:
+        if not self.wrapped:
+            return super().row_at(y)
+        line = y - self.head_lines
+        if not 0 <= line < len(self._layout):
+            self._piece = 0
+            return self.count()
+        index, self._piece = self._layout[line]
+        return index
 
     def title(self) -> Cells:
         names = []
@@ -100,6 +154,8 @@ class OutputView(LineView):
         if self.where.text:
             names.append(f"/{self.where.text}")
         title: Cells = [(" ".join(names), "key") if names else ("all engines", "dim")]
+        if self.wrapped:
+            title.append(("  wrapped", "dim"))
         if self.following:
             title.append(("  tail", "dim"))
         elif (came := self.count() - self.left_at) > 0:
@@ -160,6 +216,33 @@ class OutputView(LineView):
         self.following = True
         self.filter_text = "selection" if where != OutputFilter() else ""
         self.pull_now(force=True)
+
+
+def pieces(text: str, room: int) -> list[tuple[int, int]]:
+    """Where a text is cut so that no part takes more than `room` cells; one empty part for an empty text."""
+    room = max(2, room)
+    if len(text) <= room and text.isascii():
+        return [(0, len(text))]
+    if text.isascii():
+        return [(start, min(start + room, len(text))) for start in range(0, len(text), room)]
+    found: list[tuple[int, int]] = []
+    start = used = 0
+    for at, character in enumerate(text):
+        width = cell_len(character)
+        if used + width > room:
+            found.append((start, at))
+            start, used = at, 0
+        used += width
+    return [*found, (start, len(text))]
+
+
+def cut_runs(runs: tuple[Run, ...], start: int, end: int) -> tuple[Run, ...]:
+    """The styles of a part of a text, counted from the part's beginning."""
+    return tuple(
+        Run(max(run.start, start) - start, min(run.end, end) - start, run.style)
+        for run in runs
+        if run.start < end and run.end > start
+    )
 
 
 def engine_ids(text: str) -> set[int] | None:
