@@ -59,7 +59,8 @@ class Holdings:
         while self._retired_bytes > self.keep:
             oldest, size = self._retired.popitem(last=False)
             self._retired_bytes -= size
-            self.unlink([oldest])
+            self._forget([oldest])
+            self.store.recycle([oldest], self.keep)
 
     def over(self) -> bool:
         return self.bytes > self.limit > 0
@@ -68,6 +69,9 @@ class Holdings:
         """Nobody names these any more."""
         names = [name for name in names if NAME.fullmatch(name)]
         self.store.unlink(names)
+        self._forget(names)
+
+    def _forget(self, names: Iterable[str]) -> None:
         for name in names:
             self.bytes -= self.known.pop(name, 0)
             self._retired_bytes -= self._retired.pop(name, 0)

@@ -123,7 +123,7 @@ class Registry:
 
     def present(self) -> list[int]:
         """The engines that clients count on: those, and after a restart of the hub those that have yet to come back."""
-        limbo = [engine.id for engine in self.engines.values() if engine.state is EngineState.LIMBO]
+        limbo: list[int] = [engine.id for engine in self.engines.values() if engine.state is EngineState.LIMBO]
         return sorted(self.ids() + limbo) if limbo else self.ids()
 
     def add_engine(self, engine: Engine) -> None:

@@ -18,7 +18,11 @@ class SystemClock:
     """The machine's clocks."""
 
     monotonic = staticmethod(time.monotonic)
-    time = staticmethod(time.time)
+
+    @staticmethod
+    def time() -> float:
+        """Whole microseconds, as datetimes have them: so a stamp that people were shown equals the one on record."""
+        return round(time.time(), 6)
 
 
 class FakeClock:

@@ -1,17 +1,24 @@
 """Large buffers as files in one private folder of the host's tmpfs: written once, mapped read-only by any number.
 
-A blob is complete and closed before it gets its name, and never changes afterwards. Its space is reserved before it
-is written: a mapped file with a hole, on a full tmpfs, would end its reader with SIGBUS.
+A blob is complete and closed before it gets its name, and never changes while it has it. Its space is reserved before
+it is written: a mapped file with a hole, on a full tmpfs, would end its reader with SIGBUS.
+
+Memory that was written once is several times faster to write again than fresh pages. So the file of a large blob that
+nobody needs goes into a folder of spares, and the next writer fills it under a new name. Readers of such blobs hold a
+shared lock on the file as long as they map it (also a killed one lets go of it); a writer takes it only with the
+exclusive lock, so what somebody still looks at never changes.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 import mmap
 import os
 import re
 import sys
+import weakref
 from _pickle import PickleBuffer  # the hub imports this file, and knows nothing that loads pickles
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -24,6 +31,12 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[0-9a-f]+-[0-9a-f]+-[0-9a-f]{16}")
 UNFINISHED = ".part"
+REUSABLE = 1 << 20  # bytes from which on a blob's file is worth filling again
+MOST_LOCKS = 256  # files that one process keeps open to hold their locks; further ones are marked as not to be reused
+_WRITABLE = 0o600
+_FINAL = 0o400  # the mode of a file that must not be filled again
+_STEP = 4 << 20  # bytes copied at a time: other threads run in between
+_POPULATE = mmap.MAP_POPULATE if sys.platform == "linux" else 0
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
 
 
@@ -97,9 +110,25 @@ class BlobStore:
             there = os.fstat(descriptor).st_size
             if size is not None and there != size:
                 raise OSError(errno.EIO, f"blob {name} has {there:,} bytes and should have {size:,}", path)
-            return mapped(descriptor, there) if there else memoryview(b"")
+            if there < REUSABLE:
+                return mapped(descriptor, there) if there else memoryview(b"")
+            return self._locked(descriptor, path, there)
         finally:
             os.close(descriptor)
+
+    def _locked(self, descriptor: int, path: str, size: int) -> memoryview:
+        """The bytes of a file that somebody may want to fill again, once we no longer look at it."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            same = os.stat(path).st_ino == os.fstat(descriptor).st_ino
+        except (BlockingIOError, FileNotFoundError):
+            same = False
+        if not same:  # it was given back, and taken, between two of the lines above
+            raise self._explained(FileNotFoundError(errno.ENOENT, "", path), 0)
+        if _locks.held >= MOST_LOCKS:
+            os.fchmod(descriptor, _FINAL)
+            return mapped(descriptor, size)
+        return mapped(descriptor, size, locked=True)
 
     def unlink(self, names: Iterable[str]) -> None:
         """Remove blobs; those that are gone already do not matter. Mapped ones live on until their readers drop them."""
@@ -108,6 +137,56 @@ class BlobStore:
                 os.unlink(self._path(name))
             except FileNotFoundError:
                 pass
+
+    def recycle(self, names: Iterable[str], room: int) -> None:
+        """Remove blobs; the files of large ones become spares, as long as those have at most `room` bytes together."""
+        for name in names:
+            path = self._path(name)
+            try:
+                size = os.stat(path).st_size
+                if size < REUSABLE or size > room - sum(size for size, _ in self._spares()):
+                    os.unlink(path)
+                    continue
+                self._spare_folder.mkdir(mode=0o700, exist_ok=True)
+                os.rename(path, self._spare_folder / f"{size:x}-{os.urandom(8).hex()}")
+            except FileNotFoundError:
+                pass
+
+    @property
+    def _spare_folder(self) -> Path:
+        return self.folder / "spare"
+
+    def _spares(self) -> list[tuple[int, str]]:
+        """Size and path of all spares."""
+        try:
+            entries = os.listdir(self._spare_folder)
+        except FileNotFoundError:
+            return []
+        return [(int(entry.partition("-")[0], 16), str(self._spare_folder / entry)) for entry in entries]
+
+    def _refill(self, path: str, view: memoryview) -> bool:
+        """Fill a spare of a fitting size as `path`; False when there is none."""
+        size = view.nbytes
+        for there, spare in sorted(self._spares()):
+            if not size <= there <= 2 * size:
+                continue
+            try:
+                os.rename(spare, path)
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                continue  # another writer was faster
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(descriptor).st_mode & 0o777 == _WRITABLE:
+                    os.truncate(descriptor, size)
+                    _copy(descriptor, view)
+                    return True
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(descriptor)
+            os.unlink(path)  # somebody still looks at it
+        return False
 
     def sweep(self, keep: Collection[str] = (), writer: int | None = None) -> list[BlobRef]:
         """Remove all blobs not in keep, also unfinished ones; with writer (a pid) only that process's. Returns them."""
@@ -135,6 +214,8 @@ class BlobStore:
         return str(self.folder / name)
 
     def _fill(self, path: str, view: memoryview) -> None:
+        if view.nbytes >= REUSABLE and not self.sync and self._refill(path, view):
+            return
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
             if view.nbytes:
@@ -161,6 +242,22 @@ class BlobStore:
         return failure
 
 
+def _copy(descriptor: int, view: memoryview) -> None:
+    """Into a file that has its pages already."""
+    with mmap.mmap(descriptor, view.nbytes, flags=mmap.MAP_SHARED | _POPULATE) as pages:
+        for start in range(0, view.nbytes, _STEP):
+            pages[start : start + _STEP] = view[start : start + _STEP]
+
+
+class _Locks:
+    """How many files this process keeps open for their locks."""
+
+    held = 0
+
+
+_locks = _Locks()
+
+
 def reserve(descriptor: int, size: int) -> None:
     """Give an open, empty file all its space. Raises OSError (ENOSPC) when there is not enough."""
     if sys.platform == "linux":
@@ -171,17 +268,23 @@ def reserve(descriptor: int, size: int) -> None:
 
 if sys.version_info >= (3, 13):
 
-    def mapped(descriptor: int, size: int) -> memoryview:
-        """The file's bytes, mapped read-only; the descriptor may be closed afterwards."""
-        return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, trackfd=False))
+    def mapped(descriptor: int, size: int, locked: bool = False) -> memoryview:
+        """The file's bytes, mapped read-only; the descriptor may be closed, a lock on it lives as long as the bytes."""
+        pages = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, trackfd=locked)
+        if locked:
+            _locks.held += 1
+            weakref.finalize(pages, _let_go).atexit = False
+        return memoryview(pages)
+
+    def _let_go() -> None:
+        _locks.held -= 1
 
 else:
     # Before 3.13 a mmap object keeps a descriptor of its own: a thousand arrays would use up a process's descriptors.
 
-    def mapped(descriptor: int, size: int) -> memoryview:
-        """The file's bytes, mapped read-only; the descriptor may be closed afterwards."""
+    def mapped(descriptor: int, size: int, locked: bool = False) -> memoryview:
+        """The file's bytes, mapped read-only; the descriptor may be closed, a lock on it lives as long as the bytes."""
         import ctypes
-        import weakref
 
         map_pages, unmap_pages = _libc()
         address = map_pages(None, size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
@@ -191,7 +294,14 @@ else:
         pages = (ctypes.c_char * size).from_address(address)
         # Not at exit: arrays may still look at these pages then, and the process takes them along anyway.
         weakref.finalize(pages, unmap_pages, address, size).atexit = False
+        if locked:
+            _locks.held += 1
+            weakref.finalize(pages, _let_go, os.dup(descriptor)).atexit = False
         return PickleBuffer(pages).raw().toreadonly()
+
+    def _let_go(descriptor: int) -> None:
+        _locks.held -= 1
+        os.close(descriptor)
 
     _calls: list[tuple[Callable[..., int | None], Callable[..., int]]] = []
 
