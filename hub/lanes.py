@@ -10,12 +10,17 @@ No socket, thread or clock in this file. A task that ended while it waited stays
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
 
 from tuiparallel.hub.task import Task
 from tuiparallel.wire.states import State
 
 Places = tuple[frozenset[int] | None, frozenset[int]]  # may run on, may not run on
+
+
+def _nothing(task: Task) -> float:
+    return 0.0
 
 
 class Lane:
@@ -109,21 +114,34 @@ class Lanes:
         """Whether any waiting task may run there."""
         return self._waiting > 0 and next(self._turns(engine), None) is not None
 
-    def take(self, engine: int, count: int) -> list[Task]:
-        """At most `count` tasks for an engine, best first; they no longer wait."""
+    def take(
+        self, engine: int, count: int, seconds: float = inf, cost_of: Callable[[Task], float] = _nothing
+    ) -> list[Task]:
+        """At most `count` tasks for an engine, best first; they no longer wait.
+
+        cost_of says how long a task will take, the same for all of a batch. None is added once `seconds` are full.
+        """
         taken: list[Task] = []
-        while len(taken) < count and self._waiting:
+        left = seconds
+        while len(taken) < count and self._waiting and left > 0:
             turn = next(self._turns(engine), None)
             if turn is None:
                 break
             # A single session may give all at once; several give alternately.
             share = count - len(taken) if len(turn) == 1 else max(1, (count - len(taken)) // len(turn))
+            part = left / len(turn)
             for lane in turn:
-                given = 0
-                while given < share and len(taken) < count and lane.head() is not None:
+                given, spent, cost, batch = 0, 0.0, 0.0, None
+                while given < share and len(taken) < count and (head := lane.head()) is not None:
+                    if head.batch is not batch:
+                        batch, cost = head.batch, cost_of(head)
+                    if given and spent + cost > part:
+                        break
                     taken.append(lane.queue.popleft())
                     given += 1
+                    spent += cost
                 self._waiting -= given
+                left -= spent
             self._prune(turn)
         return taken
 
@@ -151,16 +169,6 @@ class Lanes:
             if len(level) > 1:
                 session = next(iter(level))
                 level[session] = level.pop(session)
-
-    def peek(self) -> Task | None:
-        """Some task of the highest priority that waits; what it costs stands for what comes next."""
-        for priority in self._order:
-            for lanes in self._levels[priority].values():
-                for lane in lanes.values():
-                    head = lane.head()
-                    if head is not None:
-                        return head
-        return None
 
     def move(self, task: Task) -> None:
         """A task's places have changed: take it from wherever it waits to the front of its new lane. Rare, and slow."""

@@ -5,6 +5,8 @@ No socket, thread or clock in this file. A part of the scheduler.
 
 from __future__ import annotations
 
+from math import inf
+
 from tuiparallel.hub.events import (
     Effect,
     RevokeTasks,
@@ -49,7 +51,8 @@ class Sharing(Floor):
             share = -(-len(self.lanes) // len(seats))
             hungry: list[Seat] = []
             for seat in seats:
-                tasks = self.lanes.take(seat.id, min(share, self._room(seat)))
+                ahead = inf if self.hwm else self.horizon - seat.load
+                tasks = self.lanes.take(seat.id, min(share, self._room(seat)), ahead, self._cost)
                 if not tasks:
                     continue
                 self._assign(seat, tasks, now)
@@ -59,24 +62,11 @@ class Sharing(Floor):
             seats = hungry
 
     def _room(self, seat: Seat) -> int:
-        """How many more balanced tasks an engine should hold now."""
+        """How many more balanced tasks an engine may hold now, however short they are; none when it has enough."""
         held = len(seat.held)
         if self.hwm:
             return max(0, self.hwm - held)
-        if not held:
-            return self._fits(self.horizon)
-        ahead = self.horizon - seat.load
-        return min(self._fits(ahead), MOST_HELD - held) if ahead > 0 else 0
-
-    def _fits(self, seconds: float) -> int:
-        """How many tasks of those that wait next fill so many seconds; at least one."""
-        cost = self._next_cost
-        return max(1, min(MOST_HELD, int(seconds / cost)))
-
-    @property
-    def _next_cost(self) -> float:
-        task = self.lanes.peek()
-        return self._cost(task) if task is not None else self.horizon
+        return max(0, MOST_HELD - held) if seat.load < self.horizon else 0
 
     def _cost(self, task: Task) -> float:
         pace = self._paces.get((task.batch.function, task.batch.work.name))

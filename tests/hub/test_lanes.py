@@ -36,7 +36,6 @@ def test_priorities_before_sessions() -> None:
     lanes, low, high = Lanes(), tasks(1, 0, 2), tasks(2, 0, 2, priority=1)
     lanes.extend(low)
     lanes.extend(high)
-    assert lanes.peek() is high[0]
     assert lanes.take(0, 4) == [*high, *low]
 
 
@@ -61,3 +60,17 @@ def test_ended_tasks_are_passed_over_and_nothing_stays() -> None:
     assert len(lanes) == 2 and list(lanes.waiting()) == ids[2:]
     assert lanes.take(0, 10) == ids[2:]
     assert not lanes._levels and not lanes._order
+
+
+def test_a_cheap_task_in_front_does_not_fill_an_engine_with_costly_ones() -> None:
+    lanes = Lanes()
+    cheap, costly = tasks(1, 0, 1), tasks(2, 0, 500)
+    lanes.extend(cheap)
+    lanes.extend(costly)
+
+    def price(task: Task) -> float:
+        return 0.00001 if task is cheap[0] else 0.002
+
+    taken = lanes.take(0, 1000, 0.010, price)
+    assert cheap[0] in taken and len(taken) <= 7
+    assert lanes.take(0, 1000, 0.0, price) == []
