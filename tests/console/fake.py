@@ -59,6 +59,7 @@ class FakeCluster:
         self.told = 0
         self.session = "feed0001"
         self.asked_older = 0
+        self.resyncs = 0
         self.wake: Callable[[], None] = lambda: None
         self._fresh: dict[str, list[Any]] = {}
 
@@ -72,6 +73,10 @@ class FakeCluster:
 
     def seen(self) -> None:
         """As a feed: the alarm was heard."""
+
+    def resync(self) -> None:
+        """As a feed: a new snapshot is asked for."""
+        self.resyncs += 1
 
     def load_older(self) -> None:
         """As a feed: there is nothing older."""

@@ -247,3 +247,14 @@ def test_files_stay_small_and_name_no_colour() -> None:
         assert "DEFAULT_CSS" not in text, path.name
         if path.name not in ("themes.py", "paint.py"):
             assert "#ff" not in text.lower() and "rgb(" not in text, path.name
+
+
+async def test_ctrl_z_stops_the_process_and_coming_back_asks_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[bool] = []
+    async with console(small_cluster()) as it:
+        monkeypatch.setattr(it.app, "action_suspend_process", lambda: stopped.append(True))
+        await it.press("ctrl+z")
+        assert stopped == [True]
+        it.app.app_resume_signal.publish(it.app)
+        await it.app.idle()
+        assert it.cluster.resyncs == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from tuiparallel.cluster.place import directory_of
+from tuiparallel.console.actionlog import ActionLog
 from tuiparallel.console.choosing import WAITING
 from tuiparallel.console.deeds import Deed, Nothing, deed_for
 from tuiparallel.console.ladder import Answer, Question
@@ -28,6 +30,7 @@ class Acting:
         self.app = app
         self.main = main
         self.question: Question | None = None
+        self.unkept = False  # the log of actions cannot be written
 
     def ask(self, id: str, number: int = 1) -> None:
         """Opens the question of an action, about what is chosen now."""
@@ -114,8 +117,16 @@ class Acting:
         self.app.calls.call(lambda: work(client), done, failed)
 
     def _log(self, kind: str, text: str, python: str, severity: str) -> None:
-        self.app.store.note(kind, text, self.app.clock.time(), python=python)
+        now = self.app.clock.time()
+        self.app.store.note(kind, text, now, python=python)
         self.app.say(text, severity)
+        if (cluster := self.app.store.header(now).cluster) and not self.unkept:
+            log = ActionLog(directory_of(cluster) / "console" / "actions.jsonl")
+            self.app.calls.call(lambda: log.write(now, kind, text, python), lambda _: None, self._unkept)
+
+    def _unkept(self, error: BaseException) -> None:
+        self.unkept = True  # once said is enough
+        self.app.say(f"what is done here is not logged on disk: {error}", "warning")
 
     # Questions to one engine ------------------------------------------------------------------------------------
 

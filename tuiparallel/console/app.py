@@ -52,6 +52,8 @@ class Feed(Protocol):
 
     def seen(self) -> None: ...
 
+    def resync(self) -> None: ...
+
     def load_older(self) -> None: ...
 
 
@@ -77,6 +79,7 @@ class TuiparApp(App[Chosen]):
         Binding("ctrl+backslash", "perform('repl.focus')", show=False, priority=True),
         Binding("ctrl+p", "perform('palette')", show=False, priority=True),
         Binding("ctrl+c", "interrupt", show=False),
+        Binding("ctrl+z", "suspend_process", show=False),
     ]
 
     def __init__(
@@ -144,6 +147,7 @@ class TuiparApp(App[Chosen]):
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._themed)
+        self.app_resume_signal.subscribe(self, self._resumed)
         self._unlisten = listen(asyncio.get_running_loop(), self._signalled)
         self.begin_capture_print(self.main)
         if self.feed is None and self.client is None and not self.store.header(self.clock.time()).cluster:
@@ -222,6 +226,12 @@ class TuiparApp(App[Chosen]):
         for line in (self.main.header, self.main.footer, self.main.viewbar, *self.main.rules.values()):
             line.refresh()
 
+    def _resumed(self, _: object) -> None:
+        """The console was stopped, or something else had the terminal: what happened meanwhile is asked for anew."""
+        if self.feed is not None:
+            self.feed.resync()
+        self.refresh(layout=True)
+
     def _retitle(self) -> None:
         for rule in self.main.rules.values():
             if rule.size.width:
@@ -286,10 +296,3 @@ class TuiparApp(App[Chosen]):
     async def idle(self) -> None:
         """Returns when no call is open and every visible view has drawn the store's version."""
         await settled(self)
-
-
-def run_console(*arguments: Any, **named: Any) -> int:
-    """Runs the console on a terminal: see tuiparallel.console.run.run_console."""
-    from tuiparallel.console.run import run_console as run
-
-    return run(*arguments, **named)

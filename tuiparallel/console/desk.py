@@ -38,6 +38,7 @@ class Options:
     ascii: bool = False
     theme: str = "dark"
     started_here: bool = False  # this console started the cluster, so leaving asks what becomes of it
+    hints: bool = False  # newcomers are told five things
     ends_with_us: bool = False  # whoever started this console ends the cluster when it is left
 
 

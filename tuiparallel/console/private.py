@@ -19,3 +19,10 @@ def take_mouse(app: App[Any], ours: bool) -> None:
         )
         if switch is not None:
             switch(driver)
+
+
+def waiting_writes(app: App[Any]) -> int:
+    """How many writes wait for the terminal: nothing public says that it cannot follow, and a full queue blocks the loop."""
+    writer = getattr(app._driver, "_writer_thread", None)
+    queue = getattr(writer, "_queue", None)
+    return int(queue.qsize()) if queue is not None else 0

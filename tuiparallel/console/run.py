@@ -38,7 +38,7 @@ def run_console(
     with a Client of its own kind on a thread once the console is connected: what it prints or returns is shown as a
     message, and printed after leaving.
     """
-    options = options or Options(readonly=readonly)
+    options = replace(options or Options(readonly=readonly), hints=True)
     if not options.ascii and not _speaks_unicode():
         options = replace(options, ascii=True)
     target: Path | Connection | None = find(connection) if isinstance(connection, str) else connection

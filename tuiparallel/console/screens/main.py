@@ -16,9 +16,11 @@ from textual.widgets import Input, Static, TextArea
 from tuiparallel.console.actions import Here, Key
 from tuiparallel.console.catalogue import PANES
 from tuiparallel.console.desk import Desk
+from tuiparallel.console.hints import Hints, state_file
 from tuiparallel.console.keys import Keys, Pending, key_of
 from tuiparallel.console.lineview import LineView
 from tuiparallel.console.panes import BOX_OF, BOXES, ZOOMS, arrange, layout_of
+from tuiparallel.console.private import waiting_writes
 from tuiparallel.console.prompt import Prompt
 from tuiparallel.console.pulls import Pulls
 from tuiparallel.console.repl.pane import ReplPane
@@ -77,6 +79,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.tab = {box: panes[0] for box, panes in BOXES.items()}
         self.zoom: dict[str, str] = {}
         self.trail = Trail()
+        self.hints = Hints(state_file()) if desk.options.hints else None
         self.pulls_now: Pulls | None = None
 
     # Making -----------------------------------------------------------------------------------------------------
@@ -111,7 +114,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         return self.repl if name == "repl" else self.lists[name]
 
     def on_mount(self) -> None:
-        self.pulls_now = Pulls(self.visible_panes, asyncio.get_running_loop())
+        self.pulls_now = Pulls(self.visible_panes, asyncio.get_running_loop(), lambda: waiting_writes(self.app))
         self.set_interval(1.0, self.second)
         self.rearrange()
         self.go(self.current)
@@ -279,6 +282,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def second(self) -> None:
         """Once a second: clock and ages, also when nothing comes."""
         self.message.tick()
+        if self.hints is not None and self.message.said is None and self.app.screen is self:
+            if (hint := self.hints.due(self.desk.clock.monotonic())) is not None:
+                self.desk.say(hint, "information")
         if self.app.screen is not self or self.pulls_now is None:
             return
         self.pulls_now.all()
