@@ -46,3 +46,9 @@ def deadly(path: str, name: int) -> int:
     write_line(path, f"{name} {task.attempt if task is not None else 0} {os.getpid()} start\n")
     os.kill(os.getpid(), 9)
     return 0
+
+
+def slow_pid(_: int) -> int:
+    """Which process ran it; long enough that each engine gets one."""
+    pause(0.3)
+    return os.getpid()

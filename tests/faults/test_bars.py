@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.faults.chaos import kill_hub, wait_process_state
-from tests.faults.tasks import pause
+from tests.faults.tasks import pause, slow_pid
 from tuiparallel.client.client import Client
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.cluster.processes import processes_of
@@ -311,12 +311,6 @@ def test_two_hundred_engines(start: Start, show: Show) -> None:
         f"{load()}"
     )
     assert joined < 5
-
-
-def slow_pid(_: int) -> int:
-    """Long enough that each engine gets one."""
-    pause(0.3)
-    return os.getpid()
 
 
 def test_a_thousand_light_engines(start: Start, show: Show) -> None:
