@@ -8,7 +8,7 @@ from typing import assert_never
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.delivery import Delivery
 from tuiparallel.hub.engines import EngineDesk
-from tuiparallel.hub.events import AbortAsked, Death
+from tuiparallel.hub.events import AbortAsked, Death, TaskWaits
 from tuiparallel.hub.intake import Intake, RefusedError
 from tuiparallel.hub.queries import UNFIT
 from tuiparallel.hub.registry import Session
@@ -22,6 +22,7 @@ from tuiparallel.wire.messages import (
     PROTOCOL,
     Abort,
     Ask,
+    Blocked,
     Clear,
     ClearNamespace,
     ClientBye,
@@ -97,6 +98,8 @@ class ClientDesk:
                 self._ask(session, message)
             case Observe(on):
                 self._observe(session, on)
+            case Blocked():
+                self._blocked(session, message)
             case ClientBye():
                 self.gone(session)
             case _:
@@ -197,6 +200,7 @@ class ClientDesk:
         session.doubtful.clear()
         self.delivery.gone(session)
         self.requests.client_gone(session)
+        book.tell(TaskWaits(session.number, TaskId(-1), []))
         book.tally.session_gone(session.number)
         book.feed.client_changed(session.number)
 
@@ -296,6 +300,15 @@ class ClientDesk:
             ]
         ticket = self.requests.open_abort(session, abort.request, unknown)
         book.tell(AbortAsked(ticket, ids, abort.running, abort.grace))
+
+    def _blocked(self, session: Session, blocked: Blocked) -> None:
+        """Its task waits for tasks; while engines are on their way, or it waits for more than is known here, let it."""
+        book = self.book
+        hosts, _ = book.task_ids([blocked.inside])
+        ids, unknown = book.task_ids(blocked.tasks)
+        if hosts:
+            coming = any(engine.state in _COMING for engine in book.registry.engines.values())
+            book.tell(TaskWaits(session.number, hosts[0], [] if unknown or coming else ids))
 
     def _targets(self, targets: list[int] | None) -> list[int]:
         ids = self.book.registry.ids()

@@ -168,30 +168,30 @@ class Delivery:
         self.book.out.client(session, Done(hex, outcomes[start:], accepted))
 
     def _read(self, session: Session, names: list[tuple[str, int]]) -> None:
-        """Outcomes from the history."""
+        """Outcomes from the history, as long as the client's window has room; the rest goes back to the backlog."""
         registry, history = self.book.registry, self.book.history
-        wanted: dict[int, str] = {}
-        for hex, counter in names:
-            owner = registry.session_of_hex.get(hex)
-            if owner is None:
-                self._put(session, hex, _lost(counter))
-                continue
-            wanted[task_id(owner.number, counter)] = hex
-        rows = history.tasks(list(wanted))
+        owners = [registry.session_of_hex.get(hex) for hex, _ in names]
+        ids = [
+            task_id(owner.number, counter) if owner is not None else -1
+            for owner, (_, counter) in zip(owners, names, strict=True)
+        ]
+        rows = history.tasks([id for id in ids if id >= 0])
         bundles: dict[int, dict[int, Ran]] = {}
-        for id, hex in wanted.items():
+        for position, (owner, id, (hex, counter)) in enumerate(zip(owners, ids, names, strict=True)):
+            if session.under_way > UNDER_WAY:
+                session.backlog.extendleft(reversed(names[position:]))
+                return
             row = rows.get(id)
-            if row is None:
-                owner = registry.sessions[session_of(id)]
-                known = counter_of(id) < owner.next
-                self._put(session, hex, _expired(counter_of(id)) if known else _lost(counter_of(id)))
+            if owner is None or row is None:
+                known = owner is not None and counter < owner.next
+                self._put(session, hex, _expired(counter) if known else _lost(counter))
                 continue
             bundle = bundles.get(row[8])
             if bundle is None:
                 bundle = bundles[row[8]] = {ran.task: ran for ran in history.bundle(row[8])}
             ran = bundle.get(id)
             if ran is None:
-                self._put(session, hex, _expired(counter_of(id)))
+                self._put(session, hex, _expired(counter))
             else:
                 self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran))
 

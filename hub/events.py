@@ -109,6 +109,15 @@ class AbortAsked:
     grace: float = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class TaskWaits:
+    """A running task waits without a limit for tasks of its own session; awaited is empty when it waits no more."""
+
+    session: int
+    task: TaskId
+    awaited: Sequence[TaskId]
+
+
 Event = (
     TasksSubmitted
     | EngineJoined
@@ -119,6 +128,7 @@ Event = (
     | LeasesReturned
     | TaskBegan
     | AbortAsked
+    | TaskWaits
 )
 
 # Effects ----------------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ class Keeping:
         self._slow_next = book.now + SLOW_INTERVAL
         self._sweep_next = book.now + SWEEP_INTERVAL
         self._leases_pruned = 0
+        self.homeless = False  # the cluster's directory has been removed: nobody can find it any more
         self._alive = Path(book.config.directory) / "alive"
         self._touch()
         book.holdings.sweep()
@@ -73,6 +74,7 @@ class Keeping:
     def _touch(self) -> None:
         """Say on disk that the hub lives, so that the next one knows how long it was away."""
         try:
+            self.homeless = not self._alive.parent.is_dir()
             os.close(os.open(self._alive, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
             os.utime(self._alive, (self.book.date, self.book.date))
         except OSError as error:

@@ -112,6 +112,8 @@ class Loop:
             self.engines.upkeep()
             self.engines.judge(not arrived, self._reachable)
             self.keeping.upkeep()
+            if self.keeping.homeless and not book.stopping:
+                self.clients.end_cluster(f"its directory {book.config.directory} has been removed")
         self._handle()
         failpoint("hub.handled")
         if not self._commit(not arrived):

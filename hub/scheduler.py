@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from tuiparallel.hub import failures
-from tuiparallel.hub.aborts import Aborts
 from tuiparallel.hub.events import (
     AbortAsked,
     AttemptEnded,
@@ -34,7 +33,9 @@ from tuiparallel.hub.events import (
     TaskEnded,
     TasksRan,
     TasksSubmitted,
+    TaskWaits,
 )
+from tuiparallel.hub.nesting import Nesting
 from tuiparallel.hub.seats import Seat
 from tuiparallel.hub.task import NOWHERE, Batch, Task
 from tuiparallel.wire.ids import TaskId
@@ -44,7 +45,7 @@ from tuiparallel.wire.states import State, Step
 TIME_LIMIT_GRACE = 5.0  # seconds between the interrupt of a task and the end of its engine
 
 
-class Scheduler(Aborts):
+class Scheduler(Nesting):
     """The rules' two doors: handle() and settle()."""
 
     # One event -----------------------------------------------------------------------------------------------------
@@ -74,6 +75,8 @@ class Scheduler(Aborts):
                 self._lost(event, now, date, effects)
             case AbortAsked():
                 self._abort(event, now, date, effects)
+            case TaskWaits():
+                self._waits(event)
             case _:
                 assert_never(event)
         return effects
@@ -259,6 +262,9 @@ class Scheduler(Aborts):
             if task.ending is not None:
                 self._end(task, task.ending, failures.aborted(task, None), date, effects)
                 continue
+            if task.id in self._doomed:
+                self._end_doomed(task, date, effects)
+                continue
             self._give_back(task)
             free.append(task)
         if free and seat is not None:
@@ -270,6 +276,7 @@ class Scheduler(Aborts):
             task = self._leased(lease, event.engine)
             if task is None or seat is None:
                 continue
+            self._doomed.discard(task.id)
             if task.revoking:
                 task.revoking = False
                 seat.revoking -= 1
@@ -365,6 +372,8 @@ class Scheduler(Aborts):
         for engine, tasks in given.items():
             effects.append(RunTasks(engine, tasks))
         self._rebalance(now, effects)
+        if self._hosts_changed:
+            self._free_nested(date, effects)
         return effects
 
     # Time ----------------------------------------------------------------------------------------------------------

@@ -45,25 +45,31 @@ class Sharing(Floor):
             given.setdefault(seat.id, []).extend(tasks)
 
     def _give_balanced(self, given: dict[int, list[Task]], now: float) -> None:
-        seats = [seat for seat in self.seats.values() if seat.open and self._room(seat)]
+        seats = [seat for seat in self.seats.values() if seat.open and self._room(seat, now)]
         while seats and len(self.lanes):
             seats.sort(key=_by_load)
             share = -(-len(self.lanes) // len(seats))
             hungry: list[Seat] = []
             for seat in seats:
                 ahead = inf if self.hwm else self.horizon - seat.load
-                tasks = self.lanes.take(seat.id, min(share, self._room(seat)), ahead, self._cost)
+                tasks = self.lanes.take(seat.id, min(share, self._room(seat, now)), ahead, self._cost)
                 if not tasks:
                     continue
                 self._assign(seat, tasks, now)
                 given.setdefault(seat.id, []).extend(tasks)
-                if self._room(seat):
+                if self._room(seat, now):
                     hungry.append(seat)
             seats = hungry
 
-    def _room(self, seat: Seat) -> int:
-        """How many more balanced tasks an engine may hold now, however short they are; none when it has enough."""
+    def _room(self, seat: Seat, now: float) -> int:
+        """How many more balanced tasks an engine may hold now, however short they are; none when it has enough.
+
+        None either while nothing has come from it for a moment: what it works on is a long one, and what was taken
+        from behind it should not go back there.
+        """
         held = len(seat.held)
+        if held and now - seat.progress >= PATIENCE:
+            return 0
         if self.hwm:
             return max(0, self.hwm - held)
         return max(0, MOST_HELD - held) if seat.load < self.horizon else 0

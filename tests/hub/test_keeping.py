@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -196,3 +197,13 @@ def test_a_long_life_leaves_memory_flat(make_stage: Make) -> None:
     assert stage.history.query("SELECT count(*) FROM leases")[0][0] <= 1
     assert stage.history.query("SELECT count(*) FROM batches")[0][0] == 5
     assert book.open_bytes == 0 and book.registry.session_of_hex["aa"].open == 0
+
+
+def test_a_hub_whose_directory_was_removed_ends_its_cluster(make_stage: Make) -> None:
+    stage = make_stage()
+    client = stage.client()
+    shutil.rmtree(stage.folder)
+    stage.advance(3)
+    stage.until(lambda: stage.book.stopping)
+    assert "has been removed" in stage.book.stop_reason
+    assert client.notices("ended")
