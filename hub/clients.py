@@ -307,8 +307,8 @@ class ClientDesk:
         hosts, _ = book.task_ids([blocked.inside])
         ids, unknown = book.task_ids(blocked.tasks)
         if hosts:
-            coming = any(engine.state in _COMING for engine in book.registry.engines.values())
-            book.tell(TaskWaits(session.number, hosts[0], [] if unknown or coming else ids))
+            unsure = bool(unknown) or book.registry.coming > 0
+            book.tell(TaskWaits(session.number, hosts[0], [] if unsure else ids))
 
     def _targets(self, targets: list[int] | None) -> list[int]:
         ids = self.book.registry.ids()

@@ -19,6 +19,7 @@ from tuiparallel.wire.messages import (
     Beat,
     Began,
     BlobUse,
+    Blocked,
     Chunk,
     Clear,
     EngineBye,
@@ -88,6 +89,7 @@ OF_CLIENT: list[Message] = [
     Scale(5, 1),
     Ask(6, 0, "stack", "t", 1),
     Observe(True),
+    Blocked(("aa", 0, 1), [("aa", 1, 1)]),
     *(Query(number, what, arguments) for number, (what, arguments) in enumerate(QUESTIONS, start=10)),
 ]
 RAN = Ran(

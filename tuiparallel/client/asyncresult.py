@@ -12,8 +12,9 @@ from tuiparallel.client.call import Call
 from tuiparallel.client.durations import seconds
 from tuiparallel.client.ending import Ending
 from tuiparallel.client.metadata import ALIASES, KEYS, Metadata, metadata_of
+from tuiparallel.client.nesting import ranges_of
 from tuiparallel.errors import CompositeError, HubUnreachable, ParallelError, RemoteError, ResultNotReady
-from tuiparallel.wire.ids import msg_id
+from tuiparallel.wire.ids import IdRange, msg_id
 from tuiparallel.wire.messages import Kind
 from tuiparallel.wire.states import State
 
@@ -131,10 +132,13 @@ class AsyncResult(Ending):
         if enough():
             return True
         try:
-            return self._session.wait(enough, limit)
+            return self._session.wait(enough, limit, self._unended)
         except KeyboardInterrupt as interrupt:
             interrupt.async_result = self  # type: ignore[attr-defined]
             raise
+
+    def _unended(self) -> list[IdRange]:
+        return ranges_of((call.session, call.first + i) for call, i in self._tasks() if call.outcomes[i] is None)
 
     def wait(self, timeout: float | None = None, return_when: str | None = None) -> Any:
         """Block until all tasks have ended, or `timeout` seconds. Raises nothing, whatever became of them.
@@ -340,7 +344,8 @@ class AsyncResult(Ending):
 
     def _await_task(self, call: Call, index: int) -> None:
         if call.outcomes[index] is None:
-            self._session.wait(lambda: call.outcomes[index] is not None, None)
+            this = [(call.session, call.first + index, 1)]
+            self._session.wait(lambda: call.outcomes[index] is not None, None, lambda: this)
 
     # Times ------------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,20 @@ class TaskFuture(Future[Any]):
         self._settle()
         return False
 
+    def result(self, timeout: float | None = None) -> Any:
+        """As of any Future; without a limit the wait is the AsyncResult's, which never is for ever inside a task."""
+        self._wait_inside(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As of any Future."""
+        self._wait_inside(timeout)
+        return super().exception(timeout)
+
+    def _wait_inside(self, timeout: float | None) -> None:
+        if timeout is None and not self.done() and self.ar._session.nesting.host() is not None:
+            self.ar.wait()
+
     def _settle(self) -> None:
         if self._cancelling or self.done() or not self.ar.ready():
             return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuiparallel.client.asyncresult import AsyncResult
 from tuiparallel.errors import ParallelError
+from tuiparallel.wire.ids import IdRange
 
 if TYPE_CHECKING:
     from tuiparallel.client.mapresult import AsyncMapResult
@@ -116,7 +117,7 @@ class LazyMapIterator(Iterator[Any]):
             return any(result.ready() for result in self._candidates())
 
         # The reading thread notifies the condition; results ring through the session.
-        if not there() and not session.wait(there, timeout):
+        if not there() and not session.wait(there, timeout, self._unended):
             raise TimeoutError("the next value of imap is not there yet")
         with feed.changed:
             found = next((result for result in self._candidates() if result.ready()), None)
@@ -128,6 +129,9 @@ class LazyMapIterator(Iterator[Any]):
             feed.pending.remove(found)
             feed.changed.notify_all()
         return found._result(self._return_exceptions)
+
+    def _unended(self) -> list[IdRange]:
+        return [one for result in self._candidates() for one in result._unended()]
 
     def _candidates(self) -> list[AsyncResult]:
         """What may come next: the oldest, or any."""

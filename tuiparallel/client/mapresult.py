@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tuiparallel.client.asyncresult import AsyncResult, Part
@@ -125,7 +126,8 @@ class AsyncMapResult(AsyncResult):
                 else:
                     yield from self._items(call, index, start)
             if len(still) == len(left):
-                self._session.wait(lambda: any(call.outcomes[i] is not None for _, (call, i) in still), None)  # noqa: B023
+                waiting = [one for _, one in still]
+                self._session.wait(partial(_any_ended, waiting), None, self._unended)
             left = still
 
     async def __aiter__(self) -> AsyncIterator[Any]:
@@ -138,3 +140,7 @@ class AsyncMapResult(AsyncResult):
             for start, (call, index) in ended:
                 for item in self._items(call, index, start):
                     yield item
+
+
+def _any_ended(tasks: list[tuple[Call, int]]) -> bool:
+    return any(call.outcomes[index] is not None for call, index in tasks)

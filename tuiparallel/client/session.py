@@ -19,6 +19,7 @@ from tuiparallel.client.call import Call, ended_here
 from tuiparallel.client.callbacks import Callbacks
 from tuiparallel.client.handover import Handover
 from tuiparallel.client.ledger import Ledger
+from tuiparallel.client.nesting import Nesting
 from tuiparallel.client.receiver import Receiver
 from tuiparallel.client.requests import Request, Requests
 from tuiparallel.client.submitting import Submitter
@@ -28,7 +29,7 @@ from tuiparallel.link.link import Link, LinkState
 from tuiparallel.wire.config import read_config
 from tuiparallel.wire.connection import Connection
 from tuiparallel.wire.failures import to_local
-from tuiparallel.wire.ids import spans
+from tuiparallel.wire.ids import IdRange, spans
 from tuiparallel.wire.known import KnownFunctions
 from tuiparallel.wire.messages import (
     COUNTED,
@@ -94,6 +95,7 @@ class Session:
         )
         self.submitter = Submitter(self.hex, self.link, self.ledger, self.handover, self._wait_for_room)
         self.receiver = Receiver(self.link, self._handle, self._lapsed, self.idle, thread)
+        self.nesting = Nesting(self.link, self.receiver, connection.directory)
         _sessions.add(self)
 
     # Connecting and closing -------------------------------------------------------------------------------------
@@ -145,8 +147,13 @@ class Session:
 
     # Waiting ----------------------------------------------------------------------------------------------------
 
-    def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+    def wait(
+        self, ready: Callable[[], bool], timeout: float | None, awaited: Callable[[], list[IdRange]] | None = None
+    ) -> bool:
         """Whether ready() came true within `timeout` seconds (None, -1: for ever).
+
+        awaited: the tasks without which ready() cannot come true, of those that have not ended. Inside a task the hub
+        is told of them, so that they fail when only engines that wait in this way could run them.
 
         Raises HubUnreachable when the hub stays away for hub_timeout, ClientClosed when the client is closed.
         """
@@ -154,7 +161,10 @@ class Session:
             return True
         self.check()
         self.submitter.flush()
-        return self.receiver.wait(ready, Deadline(self.clock, timeout))
+        deadline = Deadline(self.clock, timeout)
+        if awaited is not None and deadline.left() is None and (task := self.nesting.host()) is not None:
+            return self.nesting.wait(ready, awaited, task)
+        return self.receiver.wait(ready, deadline)
 
     def when(
         self, ready: Callable[[], bool], sources: Iterable[Call | Request], function: Callable[[], None]

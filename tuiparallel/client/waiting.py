@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tuiparallel.client.durations import seconds
 from tuiparallel.client.jobs import Job, resolve
+from tuiparallel.client.nesting import ranges_of
 from tuiparallel.errors import EngineError, NoSuchTask
+from tuiparallel.wire.ids import IdRange
 
 if TYPE_CHECKING:
     from tuiparallel.client.asyncresult import AsyncResult
@@ -37,7 +39,15 @@ class Waiting:
         ids count as done. Raises TypeError, ValueError, HubUnreachable.
         """
         limit = seconds("timeout", timeout)
-        return self._session.wait(self._all_ended(jobs), limit)
+        return self._session.wait(self._all_ended(jobs), limit, lambda: self._open_of(jobs))
+
+    def _open_of(self, jobs: Any) -> list[IdRange]:
+        """Of the tasks that jobs stand for, this client's own that have not ended."""
+        session = self._session
+        if jobs is None:
+            return [(session.hex, first, count) for first, count in session.ledger.awaited()]
+        known = self._known_jobs(jobs, [])
+        return ranges_of((hex, c) for hex, c in known if hex != session.hex or session.ledger.is_outstanding(c))
 
     def _all_ended(self, jobs: Any) -> Callable[[], bool]:
         session = self._session

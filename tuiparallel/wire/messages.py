@@ -316,6 +316,16 @@ class Observe(Message, frozen=True):
     on: bool = True
 
 
+class Blocked(Message, frozen=True):
+    """This client runs inside a task, which waits without a limit for these; none when it waits no more.
+
+    Said again about once a second, with what is still awaited.
+    """
+
+    inside: IdRange
+    tasks: list[IdRange] = []
+
+
 class ClientBye(Message, frozen=True):
     """This client is leaving; what it left open goes on."""
 
@@ -807,7 +817,7 @@ class ExitKept(Message, frozen=True):
 
 
 FromClient = (
-    ClientHello | Submit | Got | Abort | Clear | Signal | Shutdown | Scale | Ask | Query | Observe | ClientBye
+    ClientHello | Submit | Got | Abort | Clear | Signal | Shutdown | Scale | Ask | Query | Observe | Blocked | ClientBye
 )
 ToClient = Welcome | Refused | SayHello | Accepted | Rejected | Done | Reply | Notice | Snapshot | Delta | Probe
 FromEngine = (
