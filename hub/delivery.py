@@ -5,11 +5,11 @@ from __future__ import annotations
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.events import TaskEnded
 from tuiparallel.hub.registry import Session
-from tuiparallel.wire.ids import SessionId, TaskId, counter_of, session_of, task_id, unspan
+from tuiparallel.wire.ids import SessionId, TaskId, counter_of, task_id, unspan
 from tuiparallel.wire.messages import COUNTED, Attempt, Done, ErrorText, Extras, Got, Outcome, Ran
 from tuiparallel.wire.states import State
 
-UNDER_WAY = 64 << 20  # bytes of outcomes a client may have been sent and not got
+UNDER_WAY = 48 << 20  # bytes of outcomes a client may have been sent and not got; they take half as much again here
 FRAME_LIMIT = 4 << 20
 LIGHT_LIMIT = (
     64 << 10
@@ -123,8 +123,8 @@ class Delivery:
         session.fresh.setdefault(hex, []).append(outcome)
         size = len(outcome.body)
         if size > COUNTED:
+            session.under_way += size - session.sizes.get((hex, outcome.task), 0)
             session.sizes[hex, outcome.task] = size
-            session.under_way += size
         if outcome.blobs:
             names = [name for name, _ in outcome.blobs]
             self.book.holdings.use(names)
