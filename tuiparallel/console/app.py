@@ -202,8 +202,9 @@ class TuiparApp(App[Chosen]):
     def _woken(self) -> None:
         if self.feed is not None:
             self.feed.seen()
-        self.main.news()
-        self.acting.news()
+        if self.main.is_attached:
+            self.main.news()
+            self.acting.news()
 
     def on_unmount(self) -> None:
         self._unlisten()

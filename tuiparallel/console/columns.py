@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 
@@ -30,8 +30,22 @@ class Column(Generic[Row]):
     gap: int = GAP  # blanks before it
 
 
+_fitted: dict[tuple[int, int], tuple[Sequence[Column[Any]], list[tuple[Column[Any], int]]]] = {}
+_MOST_FITTED = 256
+
+
 def fit(columns: Sequence[Column[Row]], width: int) -> list[tuple[Column[Row], int]]:
-    """The columns that fit in `width` cells, in their order, each with its width."""
+    """The columns that fit in `width` cells, in their order, each with its width. Asked for every row, so kept."""
+    key = (id(columns), width)
+    known = _fitted.get(key)
+    if known is None or known[0] is not columns:
+        if len(_fitted) >= _MOST_FITTED:
+            _fitted.clear()
+        known = _fitted[key] = (columns, _fit(columns, width))
+    return known[1]
+
+
+def _fit(columns: Sequence[Column[Row]], width: int) -> list[tuple[Column[Row], int]]:
     chosen: list[Column[Row]] = []
     used = 0
     for column in sorted(columns, key=lambda column: column.rank):

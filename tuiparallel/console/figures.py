@@ -11,7 +11,7 @@ def duration(seconds: float | None) -> str:
         return "?"
     if seconds <= 0:
         return "0ms"
-    if seconds < 0.001:
+    if seconds < 0.000_999_5:
         return f"{seconds * 1e6:.0f}us"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f}ms"

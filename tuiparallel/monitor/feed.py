@@ -157,7 +157,7 @@ class Feed:
                 observer=True,
             )
 
-        return Link(connection.address, ToClient, hello, clock=self._clock)
+        return Link(connection.address, ToClient, hello, clock=self._clock, keys=connection.keys)
 
     def _follow(self, link: Link, connection: Connection) -> bool:
         """Drive one link until it must be replaced; whether it ever was live."""

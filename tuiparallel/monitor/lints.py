@@ -174,12 +174,12 @@ def _why_idle(facts: Facts, ready: int) -> str:
     direct = sum(seat.row.queue for seat in _alive(facts))
     balanced = [course.row.name for course in facts.open if course.row.balanced and _waits(course)]
     if ready > direct and balanced:
-        return f"{_listed(balanced)} does not target it"
+        return f"{_listed(balanced)} {'do' if len(set(balanced)) > 1 else 'does'} not target it"
     holders = sorted((seat.row.queue, seat.row.id) for seat in _alive(facts) if seat.row.queue)
     if holders:
         names = [course.row.name for course in facts.open if not course.row.balanced and _waits(course)]
         which = _listed(names) if names else f"{direct} tasks"
-        return f"{which} waits for {_listed([f'e{engine}' for _, engine in holders[::-1]])} by address"
+        return f"{which} {'waits' if len(set(names)) == 1 or direct == 1 else 'wait'} for {_listed([f'e{engine}' for _, engine in holders[::-1]])} by address"
     return f"none of the {ready} tasks that wait may run there"
 
 

@@ -41,7 +41,7 @@ from tuiparallel.console.views.tasks import TasksView
 from tuiparallel.console.views.timeline import TimelineView
 from tuiparallel.monitor.rows import LinkState
 
-HEADER_PULLS = 5
+INSPECTED = ("engine", "task", "function", "batch", "client")
 
 
 class MainScreen(Screen[None], inherit_bindings=False):
@@ -158,6 +158,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.refresh_lines()
         if self.pulls_now is not None and self.app.screen is self:
             self.pulls_now.all()
+            if self.inspector.subject is None and self.view is not None:
+                self._show_beside(self.view)
 
     def visible_panes(self) -> Iterable[LineView]:
         """The lists that are on screen, none while a dialog is over them."""
@@ -313,11 +315,17 @@ class MainScreen(Screen[None], inherit_bindings=False):
         if event.view is self.engines:
             if self.timeline.cursor != self.engines.cursor and self.engines.cursor is not None:
                 self._follow(self.timeline, self.engines.cursor)
-            if self.layout_name == "wide" and self.engines.cursor is not None and self.current == "engines":
-                self.inspector.look_at("engine", self.engines.cursor, keep=False)
         elif event.view is self.timeline and self.timeline.cursor is not None:
             self._follow(self.engines, self.timeline.cursor)
+        if event.view is self.view:
+            self._show_beside(event.view)
         self.refresh_lines()
+
+    def _show_beside(self, view: LineView) -> None:
+        """Where the inspector is docked it shows what is under the cursor."""
+        here = view.here()
+        if self.layout_name == "wide" and view is not self.inspector and here.kind in INSPECTED and here.ids:
+            self.inspector.look_at(here.kind, here.ids[0], keep=False)
 
     def _follow(self, view: LineView, key: Key) -> None:
         """Two panes share their cursor: the other goes along without an answer of its own."""

@@ -17,6 +17,7 @@ from tuiparallel.monitor.rows import BatchView, ClientView, Lint, Section
 
 MOST_BATCHES = 200
 MOST_WARNINGS = 50
+FIRST = 2  # submissions that stand before the warnings, however many there are
 FRESH = 60.0  # seconds for which a finished submission stays in sight
 
 
@@ -41,6 +42,7 @@ class NowView(LineView):
         self.places: dict[str, int] = {}
         self.running = 0
         self.warned = 0
+        self.names = 0  # characters of the longest name
 
     def version(self) -> Hashable:
         store = self.desk.store
@@ -56,12 +58,16 @@ class NowView(LineView):
         warnings = store.warnings()
         self.running = sum(1 for row in batches if not row.finished)
         self.warned = len(warnings)
+        told = [Row(f"w{row.id}:{row.engine}:{row.task}:{row.name}", row) for row in warnings[:MOST_WARNINGS]]
+        if len(warnings) > MOST_WARNINGS:
+            told.append(Row("more-warnings", f"{len(warnings) - MOST_WARNINGS:,} more warnings"))
         rows = [Row(f"b{row.id}", row) for row in batches[:MOST_BATCHES]]
         if len(batches) > MOST_BATCHES:
             rows.append(Row("more-batches", f"{len(batches) - MOST_BATCHES:,} more submissions"))
-        rows += [Row(f"w{row.id}:{row.engine}:{row.task}:{row.name}", row) for row in warnings[:MOST_WARNINGS]]
-        if len(warnings) > MOST_WARNINGS:
-            rows.append(Row("more-warnings", f"{len(warnings) - MOST_WARNINGS:,} more warnings"))
+        # Warnings stand behind what runs, but never below the edge for the sake of many submissions.
+        place = min(self.running, MOST_BATCHES, max(FIRST, self.room - len(told)))
+        rows[place:place] = told
+        self.names = max((len(_name(row)) for row in batches[:MOST_BATCHES]), default=0)
         clients = [row for row in store.clients() if row.hex != self.desk.feed]
         rows += [Row(f"c{row.session}", row) for row in clients if row.outstanding or (rows and row.connected)]
         self.rows = rows
@@ -111,8 +117,9 @@ class NowView(LineView):
     def _batch(self, row: BatchView, width: int) -> Cells:
         glyphs = self.desk.glyphs
         hue = f"fn-{hue_of(row.name)}"
-        name_width = 20 if width >= 72 else 12 if width >= 56 else 8
-        right = self._when(row)
+        name_width = max(8, min(self.names, 24 if width >= 72 else 12 if width >= 56 else 8))
+        tiny = width < 42
+        right = self._when(row, "" if tiny else " ")
         figure = figures.percent(row.fraction)
         if figure == "100%" and not row.finished:
             figure = "99%"
@@ -123,26 +130,27 @@ class NowView(LineView):
         tail = f"{figure:>5}  "
         if width >= 60:
             tail += f"{counts:>11}  "
-        tail += f"{speed:>7}  {right:<11}"
+        tail += f"{speed:>7}  {right:<{7 if tiny else 11}}"
         room = width - name_width - 1 - len(tail) - (0 if narrow else 5)
         bar = max(6, min(40, room))
         meter_cells = bar - 1 if narrow and row.failed else bar
         done = row.done / row.total if row.total else 1.0
-        name = f"{row.name} {row.label}" if row.label else row.name
         return [
-            (figures.clip(name, name_width).ljust(name_width) + " ", hue),
+            (figures.clip(_name(row), name_width).ljust(name_width) + " ", hue),
             (meter(glyphs, done if row.failed else row.fraction, meter_cells), hue if not row.finished else "dim"),
             (glyphs.failure if meter_cells < bar else "", "bold failure"),
             (tail, "" if not row.finished else "dim"),
             ("" if narrow else failed, "failure"),
         ]
 
-    def _when(self, row: BatchView) -> str:
+    def _when(self, row: BatchView, gap: str) -> str:
+        """When it was or will be done; without a gap there is no room for how sure that is."""
         if row.finished:
             return f"{self.desk.glyphs.done} {figures.duration(max(0.0, row.last - row.submitted))}"
         if row.eta is None:
             return "unknown"
-        spread = f" {self.desk.glyphs.plus_minus}{figures.duration(row.eta.spread)}" if row.eta.spread >= 0.5 else ""
+        sure = not gap or row.eta.spread < 0.5
+        spread = "" if sure else f"{gap}{self.desk.glyphs.plus_minus}{figures.duration(row.eta.spread)}"
         return f"{figures.duration(row.eta.seconds)}{spread}"
 
     def _client(self, row: ClientView) -> Cells:
@@ -181,3 +189,7 @@ class NowView(LineView):
 
     def problem(self, index: int) -> bool:
         return isinstance(self.rows[index].item, Lint)
+
+
+def _name(row: BatchView) -> str:
+    return f"{row.name} {row.label}" if row.label else row.name
