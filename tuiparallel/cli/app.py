@@ -214,6 +214,17 @@ def demo(
     return run_demo(call, headless, n)
 
 
+@verb(app, "bench")
+def bench(
+    call: Call,
+    quick: Annotated[bool, typer.Option("--quick", help="one round of smaller workloads")] = False,
+) -> int:
+    """Measure this machine: this project, the standard library, bare 0MQ and memory on the same work."""
+    from tuiparallel.cli.bench import bench as run_bench
+
+    return run_bench(call, quick)
+
+
 @verb(app, "doctor")
 def doctor(call: Call) -> int:
     """Check this installation: ok, warn or fail per line."""
