@@ -109,6 +109,7 @@ class Engine:
             clock=self._clock,
             heartbeat=settings.heartbeat,
             resend_interval=settings.resend_interval,
+            keys=settings.keys,
         )
         self._helm = Helm(self._clock, self._link.wake)
         self._thread = threading.Thread(target=self._communicate, name="tuiparallel-io", daemon=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tuiparallel.wire.config import ClusterConfig
 
-FILES = ("client.json", "engine.json", "cluster.json")
+FILES = ("client.json", "engine.json", "cluster.json", "keys.json")
 SOCKETS = ("c.ipc", "e.ipc")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuiparallel.wire.config import ClusterConfig
-from tuiparallel.wire.connection import Connection
+from tuiparallel.wire.connection import Connection, Keys, read_connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class EngineSettings:
 
     uuid: str
     address: str
+    keys: Keys | None
     cluster: str
     host: str
     blobs: Path | None
@@ -34,12 +35,25 @@ class EngineSettings:
     resend_interval: float = 5.0
 
 
+def hub_of(config: ClusterConfig) -> tuple[str, Keys | None]:
+    """Where the hub of a local cluster listens for engines, and the keys for it.
+
+    Of a hub on the network both are in engine.json, which is there as soon as the hub was ready once.
+    """
+    if config.ip is None:
+        return f"ipc://{config.sockets}/e.ipc", None
+    connection = read_connection(Path(config.directory) / "engine.json")
+    return connection.address, connection.keys
+
+
 def from_config(config: ClusterConfig, uuid: str, was: int | None = None) -> EngineSettings:
-    """An engine of a local cluster, which its supervisor watches. The hub need not be there yet."""
+    """An engine of a local cluster, which its supervisor watches. The hub need not be there now."""
     directory = Path(config.directory)
+    address, keys = hub_of(config)
     return EngineSettings(
         uuid=uuid,
-        address=f"ipc://{config.sockets}/e.ipc",
+        address=address,
+        keys=keys,
         cluster=config.cluster,
         host=socket.gethostname(),
         blobs=Path(config.blobs),
@@ -63,6 +77,7 @@ def from_connection(connection: Connection) -> EngineSettings:
     return EngineSettings(
         uuid=new_uuid(),
         address=connection.address,
+        keys=connection.keys,
         cluster=connection.cluster,
         host=socket.gethostname(),
         blobs=Path(connection.blobs) if here and os.path.isdir(connection.blobs) else None,

@@ -14,7 +14,7 @@ from pathlib import Path
 from tuiparallel.engine import orders
 from tuiparallel.engine.marks import Mark, read_mark
 from tuiparallel.engine.restarts import Restarts
-from tuiparallel.engine.settings import new_uuid
+from tuiparallel.engine.settings import hub_of, new_uuid
 from tuiparallel.engine.vitals import Observer
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.link.link import Link
@@ -71,13 +71,15 @@ class Supervisor:
         self._ending = False
         self._over = False
         self._orders: deque[orders.Down | None] = deque()
+        address, keys = hub_of(config)
         self._link = Link(
-            f"ipc://{config.sockets}/e.ipc",
+            address,
             ToEngine,
             self._hello,
             clock=self._clock,
             heartbeat=(config.heartbeat_interval, config.heartbeat_timeout),
             resend_interval=config.resend_interval,
+            keys=keys,
         )
         self._reader = threading.Thread(target=self._read_orders, name="tuiparallel-orders", daemon=True)
 

@@ -84,7 +84,8 @@ class Template:
         self._start_hub()
         if not self._ending:
             self._warm_up()
-            self._start_supervisor()
+            if self._config.ip is None:  # else it is the hub that chooses the ports: first they must be known
+                self._start_supervisor()
         while self._children or not self._ending:
             self._turn()
         leftovers.remove(self._config)
@@ -142,6 +143,8 @@ class Template:
         os.close(self._hub_ready)
         self._hub_ready = -1
         if said and self._hub is not None:
+            if self._config.ip is not None and not self._was_ready:
+                self._start_supervisor()
             self._was_ready = True
             self._report({"event": "hub", "pid": self._hub.pid})
 

@@ -13,10 +13,13 @@ import sqlite3
 from pathlib import Path
 
 from tuiparallel.hub.history import History
+from tuiparallel.hub.listening import Listening, keep, listening
 from tuiparallel.hub.loop import Loop
 from tuiparallel.hub.recovery import taken_up
+from tuiparallel.link.abilities import why_no_network
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.link.doors import Doors, Role
+from tuiparallel.link.ports import reachable
 from tuiparallel.wire.config import ClusterConfig, read_config
 from tuiparallel.wire.connection import Connection, private_directory, write_connection
 from tuiparallel.wire.messages import PROTOCOL
@@ -42,6 +45,9 @@ def main(config_path: str, ready_fd: int) -> int:
     except BlockingIOError:
         log.error("another hub serves %s already", config.directory)
         return EX_CONFIG
+    if config.ip is not None and (reason := why_no_network()) is not None:
+        log.error("%s", reason)
+        return EX_CONFIG
     try:
         return _serve(config, ready_fd)
     except sqlite3.Error:
@@ -56,11 +62,19 @@ def _serve(config: ClusterConfig, ready_fd: int) -> int:
     clock = SystemClock()
     history = History(directory / "history.db", config.durability)
     private_directory(Path(config.sockets))
-    addresses = {Role.CLIENT: f"ipc://{config.sockets}/c.ipc", Role.ENGINE: f"ipc://{config.sockets}/e.ipc"}
+    network = None if config.ip is None else listening(config, config.ip)
+    addresses = _local(config) if network is None else network.endpoints()
     book = taken_up(config, history, clock.monotonic(), clock.time())
-    doors = Doors(addresses, heartbeat=(config.heartbeat_interval, config.heartbeat_timeout))
+    doors = Doors(
+        addresses,
+        heartbeat=(config.heartbeat_interval, config.heartbeat_timeout),
+        keys=None if network is None else network.server_keys(),
+    )
     try:
-        _write_files(config, addresses)
+        if network is not None:
+            keep(config, network, doors.addresses)
+            log.info("listening on %s for clients, %s for engines", *doors.addresses.values())
+        _write_files(config, doors.addresses, network)
         loop = Loop(book, doors, clock)
         _end_on_term(loop, doors)
         os.write(ready_fd, b"1")
@@ -91,17 +105,25 @@ def _end_on_term(loop: Loop, doors: Doors) -> None:
     signal.signal(signal.SIGTERM, end)
 
 
-def _write_files(config: ClusterConfig, addresses: dict[Role, str]) -> None:
+def _local(config: ClusterConfig) -> dict[Role, str]:
+    return {Role.CLIENT: f"ipc://{config.sockets}/c.ipc", Role.ENGINE: f"ipc://{config.sockets}/e.ipc"}
+
+
+def _write_files(config: ClusterConfig, addresses: dict[Role, str], network: Listening | None) -> None:
     for role, name in ((Role.CLIENT, "client"), (Role.ENGINE, "engine")):
+        pair = None if network is None else network.roles[name]
         connection = Connection(
             PROTOCOL,
             name,
             config.name,
             config.cluster,
-            addresses[role],
+            reachable(addresses[role]),
             config.directory,
             config.blobs,
             socket.gethostname(),
+            None if network is None else network.server.public,
+            None if pair is None else pair.public,
+            None if pair is None else pair.secret,
         )
         write_connection(Path(config.directory) / f"{name}.json", connection)
 

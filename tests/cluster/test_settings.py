@@ -72,7 +72,9 @@ def test_b11_unknown_keys_name_the_nearest_one_and_the_line(file: Path, monkeypa
         ({"engine_timeout": float("nan")}, ValueError, "engine_timeout"),
         ({"start_timeout": 0}, ValueError, "more than 0"),
         ({"engines": "slurm"}, ValueError, "this version has 'local'"),
-        ({"ip": "*"}, ValueError, "local sockets only"),
+        ({"ip": "localhost"}, ValueError, "must be an IP address of this machine, as 127.0.0.1, or '\\*'"),
+        ({"ip": "192.0.2.1"}, ValueError, "this machine cannot listen there"),
+        ({"ip": 5}, TypeError, "ip=5"),
         ({"work_dir": "/no/such/place"}, ValueError, "not a directory"),
         ({"env": {"A": 5}}, TypeError, "env="),
     ],
@@ -80,6 +82,13 @@ def test_b11_unknown_keys_name_the_nearest_one_and_the_line(file: Path, monkeypa
 def test_b11_values_that_cannot_be(arguments: dict[str, object], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         Cluster(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("given", "kept"), [("127.0.0.1", "127.0.0.1"), ("*", "*"), ("0.0.0.0", "*")])
+def test_where_the_hub_listens_is_told_to_its_processes(given: str, kept: str) -> None:
+    place = {"name": "a", "cluster": "1", "directory": "/d", "sockets": "/d", "blobs": "/b"}
+    assert gather({"ip": given}).config(**place).ip == kept
+    assert gather({}).config(**place).ip is None
 
 
 def test_a_value_of_the_file_that_cannot_be_names_its_line(file: Path) -> None:

@@ -23,7 +23,14 @@ from tuiparallel.client.nesting import Nesting
 from tuiparallel.client.receiver import Receiver
 from tuiparallel.client.requests import Request, Requests
 from tuiparallel.client.submitting import Submitter
-from tuiparallel.errors import LOCAL_ERRORS, ClientClosed, ConnectTimeout, HubUnreachable, ParallelError
+from tuiparallel.errors import (
+    LOCAL_ERRORS,
+    AuthenticationError,
+    ClientClosed,
+    ConnectTimeout,
+    HubUnreachable,
+    ParallelError,
+)
 from tuiparallel.link.clock import Deadline
 from tuiparallel.link.link import Link, LinkState
 from tuiparallel.wire.config import read_config
@@ -87,7 +94,7 @@ class Session:
         self.ledgers: dict[str, Ledger] = {self.hex: self.ledger}
         self.requests = Requests()
         self.callbacks = Callbacks(f"tuiparallel-callbacks-{connection.name}")
-        self.link = Link(connection.address, ToClient, self._hello, welcomed=self._welcomed, dress=self._dressed)
+        self.link = self._open()
         self.clock = self.link.clock
         thread = f"tuiparallel-client-{connection.name}"
         self.handover = Handover(
@@ -97,6 +104,20 @@ class Session:
         self.receiver = Receiver(self.link, self._handle, self._lapsed, self.idle, thread)
         self.nesting = Nesting(self.link, self.receiver, connection.directory)
         _sessions.add(self)
+
+    def _open(self) -> Link:
+        connection = self.connection
+        try:
+            return Link(
+                connection.address,
+                ToClient,
+                self._hello,
+                welcomed=self._welcomed,
+                dress=self._dressed,
+                keys=connection.keys,
+            )
+        except AuthenticationError as error:
+            raise AuthenticationError(f"{error}{self._about_keys()}") from None
 
     # Connecting and closing -------------------------------------------------------------------------------------
 
@@ -219,9 +240,11 @@ class Session:
         refused = self.link.refusal
         assert refused is not None
         cls = LOCAL_ERRORS.get(refused.kind, HubUnreachable)
+        return cls(refused.text + (self._about_keys() if cls is AuthenticationError else ""))
+
+    def _about_keys(self) -> str:
         file = Path(self.connection.directory) / "client.json"
-        hint = f" (keys: {file}; has the cluster been restarted since it was read?)" if "Auth" in refused.kind else ""
-        return cls(refused.text + hint)
+        return f" (keys: {file}; has the cluster been restarted since it was read?)"
 
     # Requests ---------------------------------------------------------------------------------------------------
 

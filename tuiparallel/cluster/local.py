@@ -34,6 +34,7 @@ from tuiparallel.cluster.processes import kill, processes_of, wait_gone
 from tuiparallel.cluster.running import record_in
 from tuiparallel.cluster.settings import Settings
 from tuiparallel.errors import ClusterExists, StartError
+from tuiparallel.link.abilities import why_no_network
 from tuiparallel.link.clock import Deadline, SystemClock
 from tuiparallel.wire.config import ClusterConfig, read_config, write_config
 
@@ -163,6 +164,8 @@ def launch(name: str, directory: Path, settings: Settings, *, detached: bool, de
     Raises ClusterExists when one runs there, StartError when something could not be started, InsecureFile when the
     directory is not private.
     """
+    if settings.values.get("ip") is not None and (reason := why_no_network()) is not None:
+        raise StartError(f"the cluster {name!r} could not be started: {reason}")
     make_directory(directory)
     with _alone(directory, name):
         if (record := record_in(directory)) is not None:

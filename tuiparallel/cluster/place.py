@@ -13,7 +13,13 @@ from tuiparallel.wire.connection import private_directory
 
 SOCKET_PATH_LIMIT = 107  # bytes of a unix socket's path that the kernel accepts
 _SOCKETS = ("c.ipc", "e.ipc")
-_RUN_FILES = ("client.json", "engine.json", "cluster.json", *_SOCKETS)  # belong to one run; history and logs stay
+_RUN_FILES = (
+    "client.json",
+    "engine.json",
+    "cluster.json",
+    "keys.json",
+    *_SOCKETS,
+)  # belong to one run; history and logs stay
 _SHARED_MEMORY = Path("/dev/shm")
 _LEAST_SHARED_MEMORY = 64 << 20  # a smaller tmpfs, as containers get it, is no better than the disk
 

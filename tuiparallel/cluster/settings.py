@@ -7,8 +7,10 @@ people may set, and those of Settings. Environment variables are TUIPAR_ and the
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
+import socket
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +26,7 @@ LAUNCHERS = ("local",)
 _NOWHERE = {"name": "", "cluster": "", "directory": "", "sockets": "", "blobs": ""}
 TABLES = ("cluster", "console")  # the console reads its own
 _BY_STARTER = frozenset({"name", "cluster", "directory", "sockets", "blobs", "sys_path", "detached"})
-_OWN: dict[str, Any] = {"engines": str, "start_timeout": float, "shutdown_atexit": bool, "ip": str | None}
+_OWN: dict[str, Any] = {"engines": str, "start_timeout": float, "shutdown_atexit": bool}
 _OTHER_VARIABLES = frozenset({"TUIPAR_CLUSTER", "TUIPAR_FAIL", "TUIPAR_DEBUG"})  # not settings of a cluster
 KEYS: dict[str, Any] = {
     info.name: info.type for info in msgspec.structs.fields(ClusterConfig) if info.name not in _BY_STARTER
@@ -79,8 +81,8 @@ def gather(
 
 def _settings(found: dict[str, Any]) -> Settings:
     own = {key: found.pop(key) for key in _OWN if key in found}
-    if (ip := own.pop("ip", None)) is not None:
-        raise ValueError(f"ip={ip!r}: this version listens on local sockets only; leave ip out")
+    if (ip := found.get("ip")) is not None:
+        found["ip"] = _address(ip)
     if own.get("engines", "local") not in LAUNCHERS:
         raise ValueError(
             f"engines={own['engines']!r}: there is no such launcher; this version has {', '.join(map(repr, LAUNCHERS))}"
@@ -92,6 +94,25 @@ def _settings(found: dict[str, Any]) -> Settings:
     settings = Settings(found, **own)
     settings.config(**_NOWHERE)  # looks at the values
     return settings
+
+
+def _address(given: str) -> str:
+    """'*' or an IP address that this machine has."""
+    if given in ("*", "0.0.0.0"):
+        return "*"
+    try:
+        address = ipaddress.ip_address(given)
+    except ValueError:
+        raise ValueError(
+            f"ip={given!r}: it must be an IP address of this machine, as 127.0.0.1, or '*' for all of them"
+        ) from None
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError as error:
+        raise ValueError(f"ip={given!r}: this machine cannot listen there: {error.strerror}") from None
+    return str(address)
 
 
 def _cores() -> int:

@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 import zmq
 
+from tuiparallel.link.curve import Gate, ServerKeys
 from tuiparallel.link.failpoints import chance
 from tuiparallel.link.frames import NOBLOCK, SNDMORE_NOBLOCK, FrameDecoder, encode, following, number_of, readable
+from tuiparallel.link.ports import bind
 from tuiparallel.wire.messages import (
     ClientHello,
     EngineHello,
@@ -59,12 +61,25 @@ _STRANGERS = 10_000  # connections that were told to say Hello, remembered to te
 
 
 class Doors:
-    """Both ROUTERs, bound. addresses are 0MQ endpoints by Role."""
+    """Both ROUTERs, bound. addresses are 0MQ endpoints by Role; a tcp port may be '*', see `addresses` for what it became.
 
-    def __init__(self, addresses: dict[Role, str], *, heartbeat: tuple[float, float] = (2.0, 10.0)) -> None:
+    keys, which tcp must have: only encrypted connections are taken, of the keys in the list of the role's name.
+    """
+
+    def __init__(
+        self,
+        addresses: dict[Role, str],
+        *,
+        heartbeat: tuple[float, float] = (2.0, 10.0),
+        keys: ServerKeys | None = None,
+    ) -> None:
+        if keys is None and any(address.startswith("tcp:") for address in addresses.values()):
+            raise ValueError("network ports are never opened without keys")
         self.malformed = 0
         self.dropped = 0
         self._context = zmq.Context()
+        self._gate = None if keys is None else Gate(self._context, keys)
+        self.addresses: dict[Role, str] = {}
         self._sockets: list[zmq.Socket[bytes]] = []
         self._decoders = [FrameDecoder(FromClient), FrameDecoder(FromEngine)]
         self._connections: list[dict[Peer, _Connection]] = [{}, {}]
@@ -72,9 +87,15 @@ class Doors:
         self._poller = zmq.Poller()
         for role in Role:
             socket = self._context.socket(zmq.ROUTER)
-            _configure(socket, heartbeat)
-            socket.bind(addresses[role])
             self._sockets.append(socket)
+            _configure(socket, heartbeat)
+            try:
+                if self._gate is not None:
+                    self._gate.guard(socket, role.name.lower())
+                self.addresses[role] = bind(socket, addresses[role])
+            except (zmq.ZMQError, OSError):
+                self.close()
+                raise
             self._poller.register(socket, zmq.POLLIN)
         self._roles = list(zip(Role, self._sockets, strict=True))
         self._ready: list[Role] = list(Role)
@@ -186,6 +207,8 @@ class Doors:
         """Close both sockets; what was sent just before gets `linger` seconds to leave."""
         for socket in self._sockets:
             socket.close(int(linger * 1000))
+        if self._gate is not None:
+            self._gate.close()
         self._context.term()
 
 

@@ -20,11 +20,14 @@ from typing import Any
 import msgspec
 import zmq
 
+from tuiparallel.errors import AuthenticationError
 from tuiparallel.link.clock import Clock, SystemClock
+from tuiparallel.link.curve import dress_client
 from tuiparallel.link.failpoints import chance
 from tuiparallel.link.frames import NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.link.outbox import Outbox
 from tuiparallel.link.wakeup import Wakeup
+from tuiparallel.wire.connection import Keys
 from tuiparallel.wire.messages import (
     EngineWelcome,
     Message,
@@ -34,7 +37,12 @@ from tuiparallel.wire.messages import (
     Welcome,
 )
 
-_WATCHED = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_FAILED = (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+_WATCHED = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | _FAILED[0] | _FAILED[1]
+)
+_FAILURES = 4  # handshakes in a row that end without a word until the keys are taken to be wrong
+_QUICKLY = 1.0  # seconds between two of them; an overloaded hub gives up on a peer after five
 _DRAIN = 256  # messages taken per turn, so that one turn stays short
 _GREETING_PATIENCE = 2.0  # seconds until an unanswered Hello is said again
 
@@ -55,6 +63,11 @@ class Link:
     hello(boot) makes the first message of each connection, boot being that of the last Welcome ("" before the first).
     welcomed(message) is called in the thread that turns, before the outbox is sent again: acknowledge there what the
     Welcome says has arrived. dress(message) may replace a message at the moment it is sent, under the link's lock.
+
+    keys are needed for tcp. A hub that does not accept them makes the link REFUSED: at once when it knows its own key
+    but not ours; after a few failed handshakes when it has another key than the file says, as it then cannot even say
+    so, unless the link has been live before: then the keys are right, and the hub is just coming or going.
+    Raises AuthenticationError for tcp without keys.
     """
 
     def __init__(
@@ -68,6 +81,7 @@ class Link:
         clock: Clock | None = None,
         heartbeat: tuple[float, float] = (2.0, 10.0),
         resend_interval: float = 5.0,
+        keys: Keys | None = None,
     ) -> None:
         self.address = address
         self.state = LinkState.CONNECTING
@@ -87,10 +101,20 @@ class Link:
         self._sent = 0  # number of the next frame out
         self._expected = -1  # number of the next frame in; -1: not greeted yet
         self._stalled: deque[Message] = deque()  # what a full socket did not take
-        self._wakeup = Wakeup()
+        self._encrypted = keys is not None
+        self._failures = 0  # handshakes that failed since one succeeded
+        self._failed_at = self.changed_at
+        self._refused_here = False  # a refusal that turn() has not returned yet
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
-        _configure(self._socket, heartbeat)
+        try:
+            _configure(self._socket, heartbeat)
+            dress_client(self._socket, address, keys)
+        except AuthenticationError:
+            self._socket.close()
+            self._context.term()
+            raise
+        self._wakeup = Wakeup()
         self._monitor = self._socket.get_monitor_socket(_WATCHED)
         self._poll = select.poll()
         self._socket_fd = int(self._socket.getsockopt(zmq.FD))
@@ -190,6 +214,9 @@ class Link:
             if len(frames) == _DRAIN:
                 self._wakeup.set()  # there may be more, and its edge is gone
         messages: list[Message] = []
+        if self._refused_here and self.refusal is not None:
+            self._refused_here = False
+            messages.append(self.refusal)
         for frame in frames:
             try:
                 message = self._decoder.decode(frame)
@@ -228,14 +255,26 @@ class Link:
             frames = self._monitor.recv_multipart(NOBLOCK)
             event = int.from_bytes(frames[0][:2], "little")
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._failures = 0
                 self._greet()
             elif event == zmq.EVENT_DISCONNECTED:
                 self.tries += 1
                 if self.state is LinkState.LIVE:
                     self._change(LinkState.LOST)
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-                self.refusal = Refused("AuthenticationError", f"the hub at {self.address} does not accept this key")
-                self._change(LinkState.REFUSED)
+                self._turned_away(f"the hub at {self.address} does not accept this key")
+            elif event in _FAILED and self._encrypted:
+                now = self.clock.monotonic()
+                self._failures = self._failures + 1 if now - self._failed_at < _QUICKLY else 1
+                self._failed_at = now
+                if self._failures >= _FAILURES and not self.boot:
+                    self._turned_away(f"what listens at {self.address} cannot be spoken with: it has other keys")
+
+    def _turned_away(self, reason: str) -> None:
+        if self.state not in (LinkState.CLOSED, LinkState.REFUSED):
+            self.refusal = Refused("AuthenticationError", reason)
+            self._refused_here = True
+            self._change(LinkState.REFUSED)
 
     def greet_again(self) -> None:
         """Begin the connection anew: for whom a turn() was interrupted, perhaps between receiving and returning."""

@@ -26,6 +26,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     work_dir: str
     sys_path: list[str] = []
     env: dict[str, str] = {}
+    ip: str | None = None  # where the hub listens on the network, '*' for everywhere; None: on no port at all
     detached: bool = False  # lives on when its starter has gone
     restart: str = "never"  # or "on-failure"
     max_restarts: int = 5  # per engine and minute

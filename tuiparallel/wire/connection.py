@@ -17,6 +17,17 @@ import msgspec
 from tuiparallel.errors import InsecureFile
 
 
+class Keys(msgspec.Struct, frozen=True):
+    """What a peer needs to connect over the network: the hub's public key and its own pair. Z85."""
+
+    server: str
+    public: str
+    secret: str
+
+    def __repr__(self) -> str:  # keys must not reach a log or a traceback
+        return "<Keys>"
+
+
 class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a hub listens for one role. address is a 0MQ endpoint; directory and blobs are paths on the hub's host."""
 
@@ -31,6 +42,13 @@ class Connection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server_key: str | None = None  # Z85, with TCP only
     public_key: str | None = None
     secret_key: str | None = None
+
+    @property
+    def keys(self) -> Keys | None:
+        """The three keys; None when one is missing, as without TCP."""
+        if self.server_key is None or self.public_key is None or self.secret_key is None:
+            return None
+        return Keys(self.server_key, self.public_key, self.secret_key)
 
     def __repr__(self) -> str:  # keys must not reach a log or a traceback
         return f"<Connection {self.role} of {self.name!r} at {self.address}>"
