@@ -18,6 +18,7 @@ from tuiparallel.hub.journal import Journal, replay
 from tuiparallel.hub.registry import Engine, Registry, Session
 from tuiparallel.hub.scheduler import Scheduler
 from tuiparallel.hub.tally import Tally
+from tuiparallel.hub.task import Batch
 from tuiparallel.link.doors import Peer, Role
 from tuiparallel.wire.config import ClusterConfig
 from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of, spans, task_id
@@ -71,6 +72,7 @@ class Book:
         self.next_bundle = history.next_bundle()
         self.stored_functions: set[bytes] = set()  # hashes that are in the history; emptied when it forgets some
         self.effects: list[Effect] = []  # of this turn, not yet carried out
+        self.submitted: list[Batch] = []  # of this turn, not yet counted
         self.after_commit: list[tuple[Session, Message]] = []  # questions that need this turn's rows
         self.open_bytes = 0  # bodies of open tasks
         self.rows, self.bytes = history.size()

@@ -34,6 +34,7 @@ class Executor:
 
     def __init__(self, book: Book, engines: EngineDesk, requests: Requests, delivery: Delivery) -> None:
         self.book, self.engines, self.requests, self.delivery = book, engines, requests, delivery
+        self._changed: list[Task] = []  # given out, not yet shown
         self._uncounted: list[tuple[list[TaskEnded], list[Batch], float]] = []  # ended, batches over, when
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
@@ -99,9 +100,18 @@ class Executor:
         self._uncounted.append((ended, over, date))
 
     def account(self) -> None:
-        """Count what has ended, for people who watch: after the results have left, since somebody waits for those."""
+        """Count what was submitted and what has ended, for people who watch: after the results have left, since somebody waits for those."""
         uncounted, self._uncounted = self._uncounted, []
         book = self.book
+        submitted, book.submitted = book.submitted, []
+        for batch in submitted:
+            book.tally.submitted(batch)
+        if book.feed.observers:
+            for batch in submitted:
+                book.feed.client_changed(batch.session)
+                book.feed.submitted(batch)
+            book.feed.tasks_changed([task for task in self._changed if task.id in book.scheduler.tasks])
+        self._changed = []
         for ended, over, date in uncounted:
             self._count(ended)
             merged = book.tally.ended(ended, date)
@@ -145,7 +155,8 @@ class Executor:
         if not again:
             lease = tasks[0].lease
             book.journal.leases.append((lease, engine, spans(task.id for task in tasks)))
-            book.feed.tasks_changed(tasks)
+            if book.feed.observers:
+                self._changed += tasks
         book.feed.touched(engine)
         if record.peer is None:
             return  # it gets them after its Hello

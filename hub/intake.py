@@ -61,11 +61,8 @@ class Intake:
         if batch.blobs:
             book.holdings.add((name, size) for _, name, size in batch.blobs)
             book.holdings.use({name for _, name, _ in batch.blobs})
-        book.tally.submitted(batch)
+        book.submitted.append(batch)
         book.tell(self._event(batch))
-        if book.feed.observers:
-            book.feed.client_changed(session.number)
-            book.feed.submitted(batch)
 
     def _gone(self, batch: Batch) -> dict[int, Death]:
         """Targets of direct tasks that are no more: what became of each, and what follows it."""
@@ -89,13 +86,14 @@ class Intake:
             ids, strangers = self.book.task_ids(need.tasks)
             if strangers:
                 hex, first, _ = strangers[0]
-                return TasksSubmitted(batch, invalid=f"it depends on {hex}-{first}, which is no task of this cluster")
+                name = hex if first < 0 else f"{hex}-{first}"
+                return TasksSubmitted(batch, invalid=f"it depends on {name}, which is no task of this cluster")
             missing = [id for id in ids if id not in self.book.scheduler.tasks]
             facts = self._facts(missing)
             for id in missing:
                 if id not in facts or id >= batch.first and id < batch.first + batch.count:
-                    name = self.book.ranges([id])
-                    text = f"it depends on {name[0][0]}-{name[0][1]}, which the hub does not know (any more)"
+                    hex, first, _ = self.book.ranges([id])[0]
+                    text = f"it depends on {hex}-{first}, which the hub does not know (any more)"
                     return TasksSubmitted(batch, invalid=text)
             ended.update(facts)
             needs.append((need, follow, ids))

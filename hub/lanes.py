@@ -147,6 +147,9 @@ class Lanes:
 
     def _prune(self, emptied: list[Lane]) -> None:
         """Rotate the sessions, and drop lanes and levels that are empty, so that old sessions leave nothing."""
+        if not self._waiting:
+            self._levels, self._order = {}, []
+            return
         if not any(not lane.queue for lane in emptied):
             self._rotate()
             return

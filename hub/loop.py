@@ -177,11 +177,19 @@ class Loop:
                 self.book.out.client(session, message)  # an answer that names what is on record now
 
     def _send(self) -> None:
-        self.delivery.send()
-        self._acknowledge()
+        """Work to engines first, for they can begin on it; then outcomes, and what nothing else took along."""
         failpoint("hub.sending")
         if self._stalled:
             self._send_stalled()
+        self._send_out()
+        self.delivery.send()
+        self._acknowledge()
+        self._send_out()
+        failpoint("hub.sent")
+
+    def _send_out(self) -> None:
+        if not self.book.out.messages:
+            return
         messages, self.book.out.messages = self.book.out.messages, []
         for role, peer, message in messages:
             waiting = self._stalled.get((role, peer))
@@ -193,7 +201,6 @@ class Loop:
                 self._stall(role, peer, message, None)
             elif sent is Sent.GONE:
                 self._gone(role, peer)
-        failpoint("hub.sent")
 
     def _acknowledge(self) -> None:
         """What nothing else has taken along."""

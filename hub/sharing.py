@@ -47,7 +47,8 @@ class Sharing(Floor):
     def _give_balanced(self, given: dict[int, list[Task]], now: float) -> None:
         seats = [seat for seat in self.seats.values() if seat.open and self._room(seat, now)]
         while seats and len(self.lanes):
-            seats.sort(key=_by_load)
+            if len(seats) > 1:
+                seats.sort(key=_by_load)
             share = -(-len(self.lanes) // len(seats))
             hungry: list[Seat] = []
             for seat in seats:
@@ -57,6 +58,8 @@ class Sharing(Floor):
                     continue
                 self._assign(seat, tasks, now)
                 given.setdefault(seat.id, []).extend(tasks)
+                if not len(self.lanes):
+                    return
                 if self._room(seat, now):
                     hungry.append(seat)
             seats = hungry
