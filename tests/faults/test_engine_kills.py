@@ -37,9 +37,10 @@ def living(cluster: Cluster) -> list[int]:
 def deaths(start: Start, ledger: Ledger, count: int, seed: int) -> Report:
     """Tasks that kill their engine, each among others that must run elsewhere."""
     recoveries = []
-    cluster = start(3, restart="on-failure", max_restarts=100_000)
+    cluster = start(3)
     with cluster as rc:
         for _ in range(count):
+            cluster.scale(3)
             wait_until(lambda: len(rc.ids) == 3, 20.0, "three engines")
             before = ledger.map(rc.load_balanced_view(), 10, 0.002)
             begun = SystemClock.monotonic()
@@ -77,11 +78,12 @@ def test_f1_two_hundred_deaths(start: Start, ledger: Ledger, seed: int, show: Sh
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_f1_engines_are_killed_under_load(start: Start, ledger: Ledger, seed: int, show: Show, kills: int) -> None:
     rng = random.Random(seed)
-    cluster = start(4, restart="on-failure", max_restarts=100_000)
+    cluster = start(4)
     faults = 0
     with cluster as rc:
         load = Load(cluster, ledger, clients=2, tasks=kills * 700, seconds=0.002, seed=seed)
         while faults < kills and load.running:
+            cluster.scale(4)
             wait_until(lambda: len(rc.ids) == 4, 20.0, "four engines")
             os.kill(rng.choice(living(cluster)), signal.SIGKILL)
             faults += 1
