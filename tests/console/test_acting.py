@@ -419,3 +419,21 @@ async def test_where_is_it_asks_the_engine_and_shows_the_stack() -> None:
         assert ("ask_engine", (1, "stack"), {}) in it.client.calls
         frame = it.frame()
         assert "where it is" in frame and "while True: pass" in frame and "ndarray" in frame
+
+
+@pytest.mark.parametrize("rows", [30, 4])
+async def test_the_python_line_names_the_same_tasks(rows: int) -> None:
+    cluster = small_cluster()
+    cluster.submits("warm", 2)
+    cluster.submits("fit", 30, rows=rows)
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("0")
+        place = next(at for at, row in enumerate(it.app.main.now.rows) if getattr(row.item, "name", "") == "fit")
+        it.app.main.now.move_to(place)
+        await it.press("A")
+        await confirm(it)
+        ((_, (ids,), _),) = it.client.calls
+        (event,) = [row for row in it.app.store.events(0, 100) if row.source == "action"]
+        assert event.python == "rc.abort([f'3f9c0a12-{i}' for i in range(2, 32)])"
+        assert set(ids) == set(eval(event.python.removeprefix("rc.abort")))

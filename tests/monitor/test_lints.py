@@ -153,3 +153,9 @@ def test_late_messages() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_aborted_tasks_say_nothing_about_how_long_a_function_runs() -> None:
+    aborted_ones = FunctionRow("fit", 0, 300, 0.0, 0.0, 0.0, 0.0)
+    running = engine(7, EngineState.BUSY, task=3, name="fit", started=T + 60)
+    assert judge(facts([running], functions=with_functions(aborted_ones)), Thresholds()) == []

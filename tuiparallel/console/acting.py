@@ -101,7 +101,7 @@ class Acting:
             self.app.say("this console is read-only; nothing was sent", "error")
             return
         work = deed.extra_work if extra and deed.extra_work is not None else deed.work
-        python = deed.python[:-1] + ", running=True)" if extra and deed.extra_work is not None else deed.python
+        python = deed.extra_python if extra and deed.extra_work is not None else deed.python
         view = self.main.view
         if view is not None:
             view.clear_marks()

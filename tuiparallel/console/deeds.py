@@ -25,7 +25,8 @@ from tuiparallel.console.choosing import (
 )
 from tuiparallel.console.desk import Desk
 from tuiparallel.monitor.query import ENGINE_FIELDS, Query, parse
-from tuiparallel.wire.ids import IdRange
+from tuiparallel.wire.ids import IdRange, parse_msg_id
+from tuiparallel.wire.ids import spans as spans_of
 
 if TYPE_CHECKING:
     from tuiparallel.client import Client
@@ -48,6 +49,7 @@ class Deed:
     examples: tuple[str, ...] = ()
     extra: str = ""  # something that may be ticked
     extra_work: Callable[[Client], Any] | None = None  # what is done instead when it is
+    extra_python: str = ""  # the Python line of that
     live: Callable[[], str] | None = None  # what of it has moved on since, or nothing
 
 
@@ -86,9 +88,21 @@ def _with_fact(deed: Deed, fact: str) -> Deed:
 
 
 def _spelled(ids: Sequence[str]) -> str:
+    """msg_ids as Python that makes them: a list, or ranges of counters where that is shorter."""
     if len(ids) <= SPELLED:
         return repr(list(ids))
-    return f"[{ids[0]!r}, … {len(ids):,} ids]"
+    by_session: dict[str, list[int]] = {}
+    for id in ids:
+        hex, counter = parse_msg_id(id)
+        by_session.setdefault(hex, []).append(counter)
+    found = [
+        (hex, first, count) for hex, counters in by_session.items() for first, count in spans_of(sorted(counters))
+    ]
+    return _spelled_spans(found) if len(found) <= SPELLED * len(by_session) else repr(list(ids))
+
+
+def _spelled_spans(spans: Sequence[IdRange]) -> str:
+    return " + ".join(f"[f'{hex}-{{i}}' for i in range({first}, {first + count})]" for hex, first, count in spans)
 
 
 def _level(count: int, mine: bool) -> int:
@@ -122,9 +136,13 @@ def _abort(action: Action, here: Here, desk: Desk) -> Deed:
     if engines:
         python = f"rc.abort(targets={engines})"
     elif spans:
-        python = _spelled_spans(spans)
+        python = f"rc.abort({_spelled_spans(spans)})"
     else:
         python = f"rc.abort({_spelled(ids)})"
+
+    python_too = f"{python[:-1]}, running=True)"
+    if ids and started:
+        python_too = f"rc.abort({_spelled([*ids, *started])}, running=True)"
 
     def named(too: bool) -> list[str] | None:
         """The msg_ids, made where they are sent: a submission may have a million."""
@@ -148,15 +166,8 @@ def _abort(action: Action, here: Here, desk: Desk) -> Deed:
         (f"{figures.plural(chosen.count, 'task')} that did not start, {whose(chosen.owners, desk)}",
          f"running ones go on: {running:,}"),
         chosen.examples, f"interrupt {running:,} running too" if running else "", aborting(True) if running else None,
-        left,
+        python_too, left,
     )  # fmt: skip
-
-
-def _spelled_spans(spans: Sequence[IdRange]) -> str:
-    hex, first, count = spans[0]
-    if len(spans) == 1:
-        return f"rc.abort([f'{hex}-{{i}}' for i in range({first}, {first + count})])"
-    return f"rc.abort(ids)  # {sum(count for _, _, count in spans):,} ids of {len(spans)} submissions"
 
 
 def aborted(reply: Any, ended: int = 0) -> str:
@@ -183,7 +194,7 @@ def _interrupt(action: Action, here: Here, desk: Desk) -> Deed:
     names = ", ".join(dict.fromkeys(one.name for one in running))
     engines = sorted({one.engine for one in running})
     question = f"interrupt {figures.clip(names, 40)} on e{figures.ranges(engines)}"
-    python = f"rc.interrupt({ids[0]!r})" if len(ids) == 1 else f"for id in {_spelled(ids)}: rc.interrupt(id)"
+    python = f"rc.interrupt({ids[0]!r})" if len(ids) == 1 else f"[rc.interrupt(id) for id in {_spelled(ids)}]"
     return Deed(
         action, _level(len(ids), _mine(owners, desk)), question, python,
         lambda client: [client.interrupt(id) for id in ids], interrupted,

@@ -147,8 +147,8 @@ class Functions:
     def mean(self, name: str, least: int = 1) -> float | None:
         """Mean run time of a function that has ended at least so often."""
         row = self.rows.get(name)
-        count = row.done + row.failed if row else 0
-        return row.run / count if row and count >= least else None
+        count = ran(row) if row else 0
+        return row.run / count if row and count and count >= least else None
 
     def spread(self, name: str) -> tuple[float, float]:
         """Median and 95th percentile of a function's run times, kept until its totals change."""
@@ -162,3 +162,8 @@ class Functions:
                 self._quantiles.clear()
             kept = self._quantiles[name] = (row, p50, p95)
         return kept[1], kept[2]
+
+
+def ran(row: FunctionRow) -> int:
+    """How many of a function's ended tasks have run: aborted and expired ones count as failed, and took no time."""
+    return sum(row.buckets.values()) or (row.done + row.failed if row.run else 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tuiparallel.monitor.engines import Engines, Seat
-from tuiparallel.monitor.functions import Functions
+from tuiparallel.monitor.functions import Functions, ran
 from tuiparallel.monitor.progress import Course
 from tuiparallel.monitor.rows import Lint
 from tuiparallel.wire.messages import Counters, LimitRow
@@ -124,7 +124,7 @@ def _straggler(facts: Facts, limits: Thresholds) -> Iterator[Lint]:
         if row.task is None or row.started is None or (function := facts.functions.rows.get(row.name)) is None:
             continue
         age = facts.at - row.started
-        if function.done + function.failed < limits.straggler_least or age <= limits.straggler_age:
+        if ran(function) < limits.straggler_least or age <= limits.straggler_age:
             continue
         p95 = facts.functions.spread(row.name)[1]
         if age > limits.straggler * p95:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
-from tuiparallel.monitor.functions import Sketch
+from tuiparallel.monitor.functions import Sketch, ran
 from tuiparallel.monitor.intake import Intake
 from tuiparallel.monitor.progress import Course
 from tuiparallel.monitor.rows import BatchView, EngineView, FunctionView, HeaderView, Health
@@ -183,7 +183,7 @@ def function(known: Intake, row: FunctionRow, open_: tuple[int, int]) -> Functio
         done=row.done,
         failed=row.failed,
         total=row.run,
-        mean=row.run / count if count else 0.0,
+        mean=row.run / runs if (runs := ran(row)) else 0.0,
         p50=min(p50, row.slowest),
         p95=min(p95, row.slowest),
         slowest=row.slowest,

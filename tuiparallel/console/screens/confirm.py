@@ -13,9 +13,12 @@ from textual.widgets import Button, Input, Static
 
 from tuiparallel.console.deeds import Deed
 from tuiparallel.console.desk import Clock
+from tuiparallel.console.figures import clip
 from tuiparallel.console.ladder import DEAF
 from tuiparallel.console.screens.tick import Tick
 
+BUTTONS = {"shutdown": "Shut down", "again": "Try again"}  # where the title's first word alone would not say it
+LONGEST = 300  # characters of the Python line; Events and the log have all of it
 RECOUNT = 0.5  # seconds between two counts of what has moved on
 
 
@@ -40,7 +43,7 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
                 yield Static(deed.live(), classes="live", id="live", markup=False)
             for example in deed.examples:
                 yield Static(f"  {example}", classes="example", markup=False)
-            yield Static(deed.python, classes="python", markup=False)
+            yield Static(clip(deed.python, LONGEST), classes="python", markup=False)
             if deed.extra:
                 yield Tick(deed.extra, id="extra")
             if deed.level >= 3:
@@ -48,7 +51,12 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
                 yield Input(id="name", placeholder=self.cluster)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel")
-                yield Button(deed.action.title.split()[0], id="do", classes="-danger", disabled=deed.level >= 3)
+                yield Button(
+                    BUTTONS.get(deed.action.id, deed.action.title.split()[0]),
+                    id="do",
+                    classes="-danger",
+                    disabled=deed.level >= 3,
+                )
 
     def on_mount(self) -> None:
         self.query_one("#cancel", Button).focus()
