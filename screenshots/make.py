@@ -148,8 +148,7 @@ async def hub_lost(stage: Stage) -> None:
     import signal
 
     os.kill(stage.cluster.pids["hub"], signal.SIGSTOP)
-    states = (LinkState.LOST, LinkState.STALE)
-    await stage.until(lambda: stage.app.store.link.state in states, "the loss of the hub")
+    await stage.until(lambda: stage.app.store.link.state is LinkState.LOST, "the loss of the hub")
 
 
 async def run_px(stage: Stage) -> None:
@@ -181,6 +180,7 @@ SHOTS: tuple[Shot, ...] = (
     Shot("cockpit-dark", "The cockpit: engines, timeline, what runs, output and the REPL"),
     Shot("cockpit-light", "The same, light", options=Options(theme="light")),
     Shot("wide", "200 columns: the inspector is docked", WIDE, ("j", "j", "j", "j")),
+    Shot("abort-question", "A question of level 2 before an abort", STACK, ("0", "A")),
     Shot("stack-80x24", "80 × 24: one pane at a time", STACK),
     Shot("timeline-density", "Timeline, a minute: height is the busy share", COCKPIT, ("2", "m")),
     Shot("timeline-zoom", "Timeline, three seconds: each task a bar", COCKPIT, ("2", "m", "+", "+", "+", "h", "h", "h")),
@@ -193,7 +193,6 @@ SHOTS: tuple[Shot, ...] = (
     Shot("repl-px", "REPL: a cell on every engine", COCKPIT, before=run_px, settle=2.0),
     Shot("repl-map", "REPL: once per element", COCKPIT, before=run_map, settle=3.0),
     Shot("repl-local", "REPL: local Python with views", COCKPIT, before=run_local, settle=3.0),
-    Shot("abort-question", "A question of level 2 before an abort", COCKPIT, ("0", "A")),
     Shot("shutdown-dialog", "Shutting down wants the cluster's name", COCKPIT, ("ctrl+x", "X")),
     Shot("palette", "The palette", COCKPIT, ("ctrl+p",), "engine"),
     Shot("help", "Help: the keys of this place", COCKPIT, ("?",)),
