@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from tuiparallel.link.clock import Clock
 
 MOMENT = 0.003  # seconds that the main thread may work before the I/O thread listens
+DOZE = 0.010  # seconds between its looks while lone tasks come and go
 RECENT = 0.050  # seconds after its last work during which the I/O thread stays half awake
 
 
@@ -62,7 +63,7 @@ class Helm:
                 return False
             self._bell.wait(MOMENT - (now - since))
         elif now - self._worked_at < RECENT:
-            self._bell.wait(MOMENT)
+            self._bell.wait(DOZE)
         else:
             self._asleep = True
             # Work that began in between has not seen the flag: look again before sleeping.

@@ -18,7 +18,7 @@ from tuiparallel.wire.messages import Message
 
 _log = logging.getLogger("tuiparallel.client")
 
-_PAUSE = 0.005  # seconds that the background leaves the link alone after somebody has waited
+_PAUSE = 0.010  # seconds that the background leaves the link alone after somebody has waited
 _LOOK = 0.25  # seconds after which a waiting thread looks again at the clock and the hub
 
 

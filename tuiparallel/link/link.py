@@ -39,9 +39,15 @@ from tuiparallel.wire.messages import (
 
 _FAILED = (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 _WATCHED = (
-    zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | _FAILED[0] | _FAILED[1]
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
 _FAILURES = 4  # handshakes in a row that end without a word until the keys are taken to be wrong
+_ADRIFT = 0.3  # seconds after a connection's end until it is ours to connect again
 _QUICKLY = 1.0  # seconds between two of them; an overloaded hub gives up on a peer after five
 _DRAIN = 256  # messages taken per turn, so that one turn stays short
 _GREETING_PATIENCE = 2.0  # seconds until an unanswered Hello is said again
@@ -104,6 +110,7 @@ class Link:
         self._encrypted = keys is not None
         self._failures = 0  # handshakes that failed since one succeeded
         self._failed_at = self.changed_at
+        self._adrift: float | None = None  # since when 0MQ has not tried again
         self._refused_here = False  # a refusal that turn() has not returned yet
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
@@ -119,7 +126,8 @@ class Link:
         self._poll = select.poll()
         self._socket_fd = int(self._socket.getsockopt(zmq.FD))
         self._monitor_fd = int(self._monitor.getsockopt(zmq.FD))
-        for handle in (self._socket_fd, self._monitor_fd, self._wakeup.fileno()):
+        self._wakeup_fd = self._wakeup.fileno()
+        for handle in (self._socket_fd, self._monitor_fd, self._wakeup_fd):
             self._poll.register(handle, select.POLLIN)
         self._watch()  # a descriptor of 0MQ signals only what comes after somebody has looked
         self._socket.connect(address)
@@ -198,9 +206,10 @@ class Link:
         except OSError:  # closed by another thread meanwhile
             return []
         for handle, _ in ready:
-            if handle == self._wakeup.fileno():
+            if handle == self._wakeup_fd:
                 self._wakeup.clear()
-        self._watch()
+            elif handle == self._monitor_fd:
+                self._watch()
         self._upkeep()
         return self._drain()
 
@@ -254,11 +263,15 @@ class Link:
         while readable(self._monitor):
             frames = self._monitor.recv_multipart(NOBLOCK)
             event = int.from_bytes(frames[0][:2], "little")
-            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            if event == zmq.EVENT_CONNECT_RETRIED:
+                self._adrift = None
+            elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._failures = 0
+                self._adrift = None
                 self._greet()
             elif event == zmq.EVENT_DISCONNECTED:
                 self.tries += 1
+                self._adrift = self.clock.monotonic()
                 if self.state is LinkState.LIVE:
                     self._change(LinkState.LOST)
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
@@ -267,7 +280,8 @@ class Link:
                 now = self.clock.monotonic()
                 self._failures = self._failures + 1 if now - self._failed_at < _QUICKLY else 1
                 self._failed_at = now
-                if self._failures >= _FAILURES and not self.boot:
+                certain = event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL or self._failures >= _FAILURES
+                if certain and not self.boot:
                     self._turned_away(f"what listens at {self.address} cannot be spoken with: it has other keys")
 
     def _turned_away(self, reason: str) -> None:
@@ -310,8 +324,22 @@ class Link:
             for message in self.outbox.resend():
                 self._put(message)
 
+    def _connect_again(self) -> None:
+        """0MQ gives a connection up for good when bytes were damaged, or the other end spoke nonsense for a moment."""
+        self._adrift = None
+        with self._lock:
+            if self.state in (LinkState.CLOSED, LinkState.REFUSED):
+                return
+            try:
+                self._socket.disconnect(self.address)
+            except zmq.ZMQError:
+                pass  # it is no longer among the socket's connections
+            self._socket.connect(self.address)
+
     def _upkeep(self) -> None:
         now = self.clock.monotonic()
+        if self._adrift is not None and now - self._adrift > _ADRIFT:
+            self._connect_again()
         with self._lock:
             while self._stalled and self._try(self._stalled[0]):
                 self._stalled.popleft()
