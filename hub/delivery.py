@@ -99,7 +99,9 @@ class Delivery:
             if session is not None and session is not owner and session.peer is not None:
                 self.want(session, owner.hex, counter_of(effect.task.id))
 
-    def _outcome(self, task: int, state: State, engine: int | None, attempt: int, ran: Ran) -> Outcome:
+    def _outcome(
+        self, task: int, state: State, engine: int | None, attempt: int, ran: Ran, received: float | None = None
+    ) -> Outcome:
         attempts: list[Attempt] = []
         if attempt > 1:
             attempts = [
@@ -117,6 +119,7 @@ class Delivery:
             ran.extras,
             attempts,
             ran.blobs,
+            received,
         )
 
     def _put(self, session: Session, hex: str, outcome: Outcome) -> None:
@@ -193,7 +196,7 @@ class Delivery:
             if ran is None:
                 self._put(session, hex, _expired(counter))
             else:
-                self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran))
+                self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran, row[7]))
 
     def take_back(self, session: Session, message: Done) -> None:
         """The client's connection is full: these go again later, from the history."""

@@ -203,8 +203,33 @@ class QueryDesk:
                 "first": counter_of(first),
                 "count": count,
                 "work": work,
+                "sizes": self._sizes(first, [one for one in ids if first <= one < first + count]),
             }
         return list(works.values())
+
+    def _sizes(self, first: TaskId, ids: list[TaskId]) -> dict[int, int]:
+        """Bytes of the calls of these tasks of one submission with their blobs, by counter; empty when forgotten."""
+        task = next((found for id in ids if (found := self.book.scheduler.tasks.get(id)) is not None), None)
+        if task is not None:
+            calls = task.batch.calls
+        else:
+            kept = self.book.history.calls_of(first)
+            if kept is None:
+                return {}
+            calls = kept[0]
+        return {
+            counter_of(id): len(calls[0] if len(calls) == 1 else calls[id - first]) + self._call_blobs(id)
+            for id in ids
+        }
+
+    def _call_blobs(self, id: TaskId) -> int:
+        """Bytes of the large buffers of a task's call; those of its result have the same owner."""
+        history = self.book.history
+        blobs = history.blobs_of(id, 1)
+        row = history.tasks([id]).get(id) if blobs else None
+        bundle = history.bundle(row[8]) if row is not None else []
+        made = {name for ran in bundle if ran.task == id for name, _ in ran.blobs}
+        return sum(size for _, name, size in blobs if name not in made)
 
     def _history(self, session: Session, arguments: dict[str, Any]) -> Any:
         limit = arguments.get("limit")

@@ -43,7 +43,7 @@ def test_needs_are_ranges() -> None:
     need = as_need("after", ["ab-2", "ab-1", ("cd-7", ["ab-3"])])
     assert need is not None and need.tasks == [("ab", 1, 3), ("cd", 7, 1)]
     odd = as_need("after", "nope")
-    assert odd is not None and odd.tasks == [("nope", 0, 1)]
+    assert odd is not None and odd.tasks == [("nope", -1, 1)]
 
 
 @pytest.mark.parametrize("value", [5, 1.5, [1], object(), b"ab-1"])

@@ -181,6 +181,16 @@ def test_b20_arguments_that_cannot_be_pickled(rc: Client) -> None:
 
     with pytest.raises(SerializationError, match=r"argument 1\['cfg'\]\.lock: cannot pickle"):
         rc[0].apply_async(len, {"cfg": Config()})
+    view = rc[:2]
+    for thing, words in (
+        (view.remote()(abs), "send its function"),
+        (rc, "make a Client"),
+        (view, "and a view of it"),
+        (rc.load_balanced_view(), "and a view of it"),
+        (rc[0].apply_async(abs, 1), "send its msg_ids"),
+    ):
+        with pytest.raises(SerializationError, match=rf"argument 1\[0\]: .* cannot be sent: .*{words}"):
+            rc[0].apply_async(len, [thing])
     assert rc[0].apply_sync(abs, -1) == 1
 
 
@@ -297,9 +307,12 @@ def test_b35_what_after_takes(rc: Client) -> None:
         view.after = 5
     with pytest.raises(ValueError, match="success or failure"):
         Dependency(success=False)
-    view.after = "nope"
-    with pytest.raises(InvalidDependency, match="nope"):
-        view.apply_async(abs, 1).get(timeout=10)
+    for unknown in ("no-such-task", f"{rc.session}-999999"):
+        view.after = unknown
+        result = view.apply_async(abs, 1)
+        with pytest.raises(InvalidDependency, match=f"depends on {unknown}, which"):
+            result.get(timeout=10)
+        assert result.after == [unknown]
 
 
 def test_b36_what_abort_takes(rc: Client) -> None:

@@ -268,3 +268,46 @@ def test_display_outputs(rc: Client, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "[stdout:0]\nhi\n[stdout:1]\nhi\n"
     with pytest.raises(ValueError, match="groupby"):
         result.display_outputs("x")
+
+
+def test_s66_metadata_has_sizes(rc: Client, cluster: Cluster, nap: Any) -> None:
+    large = bytes(3 << 20)
+    one = rc[0].apply_async(lambda data, copy: bytes(data) if copy else nap(0.05), large, True)
+    many = rc[:].map_async(len, [b"x" * n for n in range(0, 40_000, 10_000)])
+    small = rc[0].apply_async(nap, 0.1)
+    for result in (one, many, small):
+        result.get(timeout=10)
+    assert 3 << 20 <= one.size < 3.1 * (1 << 20) and 3 << 20 <= one.result_size < 3.1 * (1 << 20)
+    assert many.size == sorted(many.size) and 30_000 <= many.size[-1] < 31_000
+    assert 0 < small.size < 1000 and 0 < small.result_size < 1000
+    assert 10 << 20 < small.peak_rss < 10 << 30
+    with cluster.connect() as other:
+        for result in (one, many, small):
+            theirs = other.get_result(result.msg_ids)
+            theirs.get(timeout=10)
+            mine = result.size if isinstance(result.size, list) else [result.size]
+            assert theirs.size == mine
+            assert theirs.result_size == (
+                result.result_size if isinstance(result.size, list) else [result.result_size]
+            )
+
+
+def test_an_async_hub_result_was_received_when_the_hub_had_it(rc: Client, cluster: Cluster, nap: Any) -> None:
+    result = rc[0].apply_async(nap, 0.05)
+    result.get(timeout=10)
+    with cluster.connect() as other:
+        asked = rc._session.clock.time()
+        theirs = other.get_result(result.msg_ids[0])
+        theirs.get(timeout=10)
+        assert theirs.completed <= theirs.received
+        assert theirs.received.timestamp() < asked
+        assert theirs.received == other.db_query({"msg_id": theirs.msg_id}, ["received"])[0]["received"]
+
+
+def test_the_place_of_a_failed_element_comes_with_its_exception(rc: Client) -> None:
+    for view in (rc[:], rc.load_balanced_view()):
+        result = view.map_async(lambda x: 1 // (x - 5), range(10))
+        error = result.exception(timeout=10)
+        assert isinstance(error, CompositeError)
+        assert [one.index for one in error.errors] == [5]
+        assert error.errors[0].facts == {"index": 5} and isinstance(error.errors[0], ZeroDivisionError)

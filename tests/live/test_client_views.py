@@ -191,6 +191,25 @@ def test_s50_s51_s52_scatter_and_gather(rc: Client) -> None:
     assert joined.dtype == array.dtype and np.array_equal(joined, array)
 
 
+def test_s52_a_gathered_result_is_of_the_gathered_items(rc: Client) -> None:
+    view = rc[:]
+    view.scatter("a", range(10), block=True)
+    result = view.gather("a")
+    assert list(result) == result.get() == list(range(10))
+    assert len(result) == result.progress == 10
+    assert result[3] == 3 and result[-1] == 9 and result[2:4] == [2, 3]
+    assert result.get_dict() == {id: part for id, part in zip(rc.ids, view["a"], strict=True)}
+    view.scatter("m", np.arange(10.0), block=True)
+    array = view.gather("m")
+    assert [float(x) for x in array] == list(range(10)) and array[9] == 9.0
+    assert len(array) == 10 and not array[2:5].flags.writeable
+    rc[1].execute("del a", block=True)
+    missing = view.gather("a")
+    with pytest.raises(CompositeError):
+        list(missing)
+    assert len(missing) == missing.progress == 4
+
+
 @pytest.mark.parametrize("dist", ["b", "r"])
 @pytest.mark.parametrize("count", [0, 1, 3, 5, 9])
 @pytest.mark.parametrize("flatten", [False, True])

@@ -232,3 +232,10 @@ def test_what_was_asked_here_is_answered_with_a_local_class() -> None:
     assert type(to_local(ErrorText("UnicodeDecodeError", "m", ""))) is not UnicodeDecodeError
     assert type(to_local(ErrorText("SystemExit", "m", ""))) is RemoteError
     assert isinstance(to_local(from_exception(raised(KeyError("x")), 3)), RemoteError)
+
+
+def test_facts_come_with_the_exception() -> None:
+    text = msgspec.structs.replace(from_exception(ValueError("bad"), 3), facts={"index": 7})
+    assert text.pickled is not None
+    error = to_exception(text)
+    assert isinstance(error, ValueError) and error.facts == {"index": 7}

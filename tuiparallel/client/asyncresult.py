@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from tuiparallel.client import display, timing
 from tuiparallel.client.call import Call
@@ -72,6 +72,9 @@ class AsyncResult(Ending):
     def __repr__(self) -> str:
         state = "finished" if self.ready() else "pending"
         return f"<{type(self).__name__}({self._name}): {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} belongs to a client and cannot be sent: send its msg_ids, or its result")
 
     # Which tasks ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ clock in this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tuiparallel.errors import DeserializationError, RemoteError
@@ -46,6 +46,7 @@ class Call:
         "outcomes",
         "received",
         "sent",
+        "size",
         "sizes",
         "session",
         "submitted",
@@ -75,6 +76,9 @@ class Call:
         self.left = count
         self.failed = 0
         self.submitted: float | None = None  # seconds since the epoch, where it differs from the work's
+        self.size: int | Sequence[int] | None = (
+            None  # bytes of the packed calls with their blobs, one for all or each
+        )
         self.sent = True
         self.foreign = False
         self.values: list[Any] | None = None
@@ -145,8 +149,12 @@ class Call:
             self.sizes[index] = self.result_size(index) or 0
             self.outcomes[index] = Outcome(
                 outcome.task, outcome.state, outcome.engine, outcome.started, outcome.completed, outcome.attempt,
-                b"", outcome.extras, outcome.attempts, outcome.blobs,
+                b"", outcome.extras, outcome.attempts, outcome.blobs, outcome.received,
             )  # fmt: skip
+
+    def size_of(self, index: int) -> int | None:
+        """Bytes of a task's packed call, its blobs included; None when it is not known here."""
+        return self.size if self.size is None or isinstance(self.size, int) else self.size[index]
 
     def result_size(self, index: int) -> int | None:
         """Bytes of a task's packed value, its blobs included; None as long as there is none."""

@@ -8,7 +8,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from tuiparallel.client import discovery
 from tuiparallel.client.asyncresult import AsyncResult
@@ -82,6 +82,9 @@ class Client(Queries, Control, Waiting):
     def __repr__(self) -> str:
         state = "closed" if self._session.closed else f"{len(self._session.engines or ())} engines"
         return f"<Client of {self.name!r}: {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} belongs to this process and cannot be sent: make a Client() in the task")
 
     # Facts ------------------------------------------------------------------------------------------------------
 

@@ -119,6 +119,9 @@ def _collect(name: str, given: Any, whole: Any, found: list[str]) -> None:
         )
 
 
+NO_COUNTER = -1  # of what is no msg_id
+
+
 def _ranges(msg_ids: Iterable[str]) -> list[IdRange]:
     """Ids as ranges. A text that is no msg_id travels as a session of this name: the hub answers for unknown tasks."""
     jobs: list[tuple[str, int]] = []
@@ -126,10 +129,10 @@ def _ranges(msg_ids: Iterable[str]) -> list[IdRange]:
         try:
             jobs.append(parse_msg_id(text))
         except ValueError:
-            jobs.append((text, 0))
+            jobs.append((text, NO_COUNTER))
     found: list[IdRange] = []
     for session, counter in sorted(set(jobs)):
-        if found and found[-1][0] == session and found[-1][1] + found[-1][2] == counter:
+        if found and counter > 0 and found[-1][0] == session and found[-1][1] + found[-1][2] == counter:
             found[-1] = (session, found[-1][1], found[-1][2] + 1)
         else:
             found.append((session, counter, 1))

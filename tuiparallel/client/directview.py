@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tuiparallel.client.asyncresult import AsyncResult
 from tuiparallel.client.flags import given
+from tuiparallel.client.gathered import GatheredResult
 from tuiparallel.client.mapping import Partition, partition_of
 from tuiparallel.client.mapresult import AsyncMapResult
 from tuiparallel.client.submitting import Order
@@ -283,8 +284,7 @@ class DirectView(View):
         ids, _ = self._aim(targets)
         order = Order(self._settings(), Kind.PULL, "gather", None)
         parts = self._send(order, (self._pack(([key], True), {}),), ids, len(ids))
-        result = AsyncMapResult(self._client, parts, name="gather", joined=how.join)
-        return self._finish(result, self._blocking(block))
+        return self._finish(GatheredResult(self._client, parts, how.join), self._blocking(block))
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
         """Empty the engines' namespaces: Client.clear."""

@@ -116,7 +116,7 @@ class Ledger:
                     continue  # nobody holds it any more
                 call, index = found
                 last = call
-            if call.settle(index, outcome, received if not call.foreign else outcome.completed) and call.watchers:
+            if call.settle(index, outcome, received if not call.foreign else _had(outcome)) and call.watchers:
                 changed[call] = None
         for call in changed:
             watched(call)
@@ -171,6 +171,11 @@ class Ledger:
             if call.left:
                 wanted.update(call.first + i for i, outcome in enumerate(call.outcomes) if outcome is None)
         return spans(sorted(wanted))
+
+
+def _had(outcome: Outcome) -> float | None:
+    """When the hub had the outcome of another client's task."""
+    return outcome.completed if outcome.received is None else outcome.received
 
 
 def _first(stretch: _Stretch) -> int:

@@ -99,6 +99,7 @@ class AsyncMapResult(AsyncResult):
                 place = outcome.extras.error.facts.get("index", start)
             if isinstance(error, RemoteError):
                 error.index = place
+                error.facts.setdefault("index", place)
         return error
 
     def _items(self, call: Call, index: int, start: int) -> list[Any]:

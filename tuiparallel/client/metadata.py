@@ -73,6 +73,7 @@ def metadata_of(call: Call, index: int) -> Metadata:
         for key in ("timeout", "priority", "retries", "time_limit"):
             found[key] = getattr(work, key)
         found["targets"] = [call.targets[index]] if call.targets else work.targets if work.balanced else None
+    found["size"] = call.size_of(index)
     if call.targets:
         found["engine_id"] = call.targets[index]
     outcome = call.outcomes[index]
@@ -123,5 +124,9 @@ def _ids(need: Need | None) -> list[str]:
 
 
 def expand(ranges: list[IdRange]) -> list[str]:
-    """The msg_ids of ranges, in order."""
-    return [f"{session}-{counter}" for session, first, count in ranges for counter in range(first, first + count)]
+    """The msg_ids of ranges, in order; texts that are none stand for themselves."""
+    return [
+        session if counter < 0 else f"{session}-{counter}"
+        for session, first, count in ranges
+        for counter in range(first, first + count)
+    ]

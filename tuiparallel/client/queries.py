@@ -344,10 +344,12 @@ def tell_works(calls: list[Call], request: Request) -> list[tuple[Call, ErrorTex
     body = request.raw
     lost: list[tuple[Call, ErrorText]] = []
     unknown, expired = _set(body["unknown"]), _set(body["expired"])
-    works = [(work["session"], work["first"], work["count"], _work(work["work"])) for work in body["works"]]
-    by_session: dict[str, list[tuple[int, int, Work]]] = {}
-    for hex, first, count, work in works:
-        by_session.setdefault(hex, []).append((first, count, work))
+    works = [
+        (work["session"], work["first"], work["count"], _work(work["work"]), work["sizes"]) for work in body["works"]
+    ]
+    by_session: dict[str, list[tuple[int, int, Work, dict[int, int]]]] = {}
+    for hex, first, count, work, sizes in works:
+        by_session.setdefault(hex, []).append((first, count, work, sizes))
     for call in calls:
         job = (call.session, call.first)
         name = f"{call.session}-{call.first}"
@@ -356,9 +358,10 @@ def tell_works(calls: list[Call], request: Request) -> list[tuple[Call, ErrorTex
         elif job in expired:
             text = f"the result of {name} was forgotten, to keep the hub's history within its limits, or was purged"
             lost.append((call, ErrorText("ResultExpired", text, "")))
-        for first, count, work in by_session.get(call.session, ()):
+        for first, count, work, sizes in by_session.get(call.session, ()):
             if first <= call.first < first + count:
                 call.work = work
+                call.size = sizes.get(call.first)
                 if not work.balanced and work.targets:
                     call.targets = [work.targets[call.first - first]]
                 break

@@ -8,6 +8,7 @@ So a burst costs few messages and a single call no delay.
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -121,6 +122,7 @@ class Submitter:
                 work = bundle.work
             call = Call(self._session, first, count, work, list(targets) if targets is not None else None,
                         self._handover.store)  # fmt: skip
+            call.size = len(bodies[0]) if count == 1 and not blobs else _sizes(bodies, count, blobs)
             self._ledger.add(call)
             if writing is not None:
                 self._flush()
@@ -223,6 +225,16 @@ class Submitter:
             tasks, size = self._under_way.pop(first, (0, 0))
             self._tasks_under_way -= tasks
             self._bytes_under_way -= size
+
+
+def _sizes(bodies: Sequence[bytes], count: int, blobs: Sequence[BlobUse]) -> int | Sequence[int]:
+    """Bytes of each call with its blobs; a single number when it is the same for all."""
+    if len(bodies) == 1 and all(use.index == 0 for use in blobs):
+        return len(bodies[0]) + sum(use.size for use in blobs)  # one call for all of them
+    sizes = array("Q", map(len, bodies if len(bodies) == count else list(bodies) * count))
+    for use in blobs:
+        sizes[use.index] += use.size
+    return sizes
 
 
 def _carried(order: Order) -> tuple[bytes, bytes | None]:

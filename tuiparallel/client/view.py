@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from tuiparallel.client.asyncresult import AsyncResult, Part
 from tuiparallel.client.dependency import as_need
@@ -87,6 +87,11 @@ class View(Flagged):
     def client(self) -> Client:
         """The client of this view."""
         return self._client
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} belongs to a client and cannot be sent: make a Client() in the task, and a view of it"
+        )
 
     def __len__(self) -> int:
         return len(self._engines())

@@ -130,6 +130,7 @@ def to_exception(text: ErrorText) -> RemoteError:
         error = RemoteError(*parts)
     else:
         error.__dict__["_text"] = text  # how it pickles
+    error.facts = {**error.facts, **text.facts}
     error.original = original
     return error
 

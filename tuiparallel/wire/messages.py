@@ -134,6 +134,7 @@ class Outcome(Part, frozen=True):
     extras: Extras | None = None
     attempts: list[Attempt] = []
     blobs: list[tuple[str, int]] = []
+    received: float | None = None  # when the hub had it, where it was read from the history
 
 
 class Lease(Part, frozen=True):
@@ -817,7 +818,19 @@ class ExitKept(Message, frozen=True):
 
 
 FromClient = (
-    ClientHello | Submit | Got | Abort | Clear | Signal | Shutdown | Scale | Ask | Query | Observe | Blocked | ClientBye
+    ClientHello
+    | Submit
+    | Got
+    | Abort
+    | Clear
+    | Signal
+    | Shutdown
+    | Scale
+    | Ask
+    | Query
+    | Observe
+    | Blocked
+    | ClientBye
 )
 ToClient = Welcome | Refused | SayHello | Accepted | Rejected | Done | Reply | Notice | Snapshot | Delta | Probe
 FromEngine = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
+from pickle import PicklingError
 from typing import Any
 
 from tuiparallel.wire import names, pickling
@@ -28,7 +29,21 @@ def whats_wrong(value: Any, what: str, failure: BaseException) -> str:
     return f"{what}: {_reason(value, failure)}"
 
 
+def refuses(value: Any) -> bool:
+    """Whether a class of the user's, or of ours, says itself why its instances cannot be sent."""
+    method = getattr(type(value), "__reduce__", None)
+    if not isinstance(method, types.FunctionType):
+        return False
+    try:
+        method(value)
+    except Exception:
+        return True
+    return False
+
+
 def _reason(culprit: Any, failure: BaseException) -> str:
+    if isinstance(failure, (TypeError, PicklingError)) and refuses(culprit):
+        return str(failure)
     if isinstance(culprit, types.GeneratorType):
         return "cannot pickle a generator: return a list"
     if isinstance(failure, RecursionError) or "recursion" in str(failure):
@@ -56,6 +71,8 @@ class _Search:
         """The innermost part that fails: its path, itself, and why."""
         seen = {id(value)}
         for _ in range(DEPTH):
+            if refuses(value):
+                break  # its own words say more than what is wrong with its parts
             for name, part in parts_of(value):
                 if self.tries > TRIES:
                     return path, value, reason
