@@ -21,10 +21,13 @@ def start(call: Call, n: int | None, name: str | None, restart: str | None, ip: 
         raise usage(str(error)) from error
     with cluster.start_and_connect_sync():
         record = cluster.record
+        addresses = cluster.addresses
     assert record is not None
     call.out.cluster = cluster.name
     call.out.both(cluster_row(record, cluster.connection_file), cluster.name)
     if not call.out.as_json:
+        for role, opened in addresses.items():
+            call.out.note(f"open for {role}s, encrypted: {', '.join(opened)}")
         call.out.note(
             f"{cluster.n} engines; connect with Client({cluster.name!r}), end with: tuipar stop {cluster.name} --yes"
         )

@@ -21,7 +21,9 @@ from tuiparallel.cluster.running import ClusterRecord, not_running, record_in
 from tuiparallel.cluster.settings import Settings, gather
 from tuiparallel.errors import ClusterExists, EngineError, ParallelError
 from tuiparallel.link.clock import Deadline, SystemClock
+from tuiparallel.link.ports import opened_at
 from tuiparallel.wire.config import ClusterConfig, read_config
+from tuiparallel.wire.connection import read_connection
 
 _STOP_PATIENCE = 5.0  # seconds a hub has to answer the request to end
 
@@ -34,6 +36,8 @@ class Cluster(EngineSets):
     work_dir: where engines run (None: here). env: variables added to the engines' environment. durability: 'process',
     'full' or 'none'. engine_timeout: seconds without a sign of life until an engine's tasks are lost. start_timeout:
     seconds the start may take. shutdown_atexit: the cluster ends with this process, however that ends.
+    ip: where the hub listens on the network, instead of local sockets, an address of this machine or '*' for all of them;
+    always encrypted, and only for those who have the keys in its connection files; None: no port is opened.
     Further keywords are keys of the configuration file; what is None comes from there, or has its default.
 
         with Cluster(n=4) as rc:            # start, connect, wait for the engines; stop at the end
@@ -127,6 +131,16 @@ class Cluster(EngineSets):
         """Pids of 'template', 'supervisor' and 'hub'; empty when nothing runs."""
         record = self.record
         return dict(record.pids) if record is not None else {}
+
+    @property
+    def addresses(self) -> dict[str, list[str]]:
+        """The network addresses that are open for 'client' and for 'engine'; empty without `ip`, or when it is stopped."""
+        if self._config is None or self._config.ip is None or not self.connection_file.exists():
+            return {}
+        return {
+            role: opened_at(self._config.ip, read_connection(self.directory / f"{role}.json").address)
+            for role in ("client", "engine")
+        }
 
     # Starting -----------------------------------------------------------------------------------------------------
 

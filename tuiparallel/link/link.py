@@ -280,8 +280,12 @@ class Link:
                 now = self.clock.monotonic()
                 self._failures = self._failures + 1 if now - self._failed_at < _QUICKLY else 1
                 self._failed_at = now
-                certain = event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL or self._failures >= _FAILURES
-                if certain and not self.boot:
+                certain = event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL  # or bytes were damaged, later on
+                if certain:
+                    self._adrift = now
+                    if self.state is LinkState.LIVE:
+                        self._change(LinkState.LOST)
+                if (certain or self._failures >= _FAILURES) and not self.boot:
                     self._turned_away(f"what listens at {self.address} cannot be spoken with: it has other keys")
 
     def _turned_away(self, reason: str) -> None:

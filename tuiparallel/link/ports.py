@@ -70,6 +70,12 @@ def opened(address: str) -> list[str]:
     ]
 
 
+def opened_at(ip: str, address: str) -> list[str]:
+    """The endpoints of a hub that listens at `ip` and tells its peers to connect to `address`."""
+    port = address.rpartition(":")[2]
+    return opened(f"{endpoint(ip)[:-1]}{port}")
+
+
 def reachable(address: str) -> str:
     """The endpoint to connect to for a bound one: of '*' an address of this machine that others can reach too."""
     return opened(address)[0]
