@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -25,6 +26,11 @@ from tuiparallel.link.clock import SystemClock
 Start = Callable[..., Cluster]
 Show = Callable[[object], None]
 ROOT = Path(__file__).parents[2]
+
+
+def at_night(value: str) -> Any:
+    return pytest.param(value, marks=pytest.mark.long)
+
 
 SUBMITTING = """
 import sys
@@ -155,7 +161,9 @@ def test_f20_a_stopped_client_costs_the_hub_a_window(
     assert most - before < 100e6
 
 
-@pytest.mark.parametrize("what", ["link.drop=0.02", "link.repeat=0.02", "link.drop=0.01; link.repeat=0.01"])
+@pytest.mark.parametrize(
+    "what", ["link.drop=0.01; link.repeat=0.01", at_night("link.drop=0.05"), at_night("link.repeat=0.05")]
+)
 def test_f46_messages_are_lost_or_come_twice(start: Start, ledger: Ledger, seed: int, show: Show, what: str) -> None:
     plan = "; ".join(f"{part.strip()}@{seed}" for part in what.split(";"))
     cluster = start(2, env={"TUIPAR_FAIL": plan}, resend_interval=1.0)

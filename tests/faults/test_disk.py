@@ -25,7 +25,7 @@ Show = Callable[[object], None]
 FULL = {"StorageFull"}
 
 
-@pytest.mark.parametrize("first", [5, 40])
+@pytest.mark.parametrize("first", [5, pytest.param(40, marks=pytest.mark.long)])
 def test_f22_no_commit_succeeds_for_a_while(start: Start, ledger: Ledger, show: Show, first: int) -> None:
     """What runs meanwhile stays with the engines, and goes on record when there is room."""
     cluster = start(2, env={"TUIPAR_FAIL": f"hub.commit=ENOSPC@{first}-{first + 1}"})
@@ -118,6 +118,7 @@ def test_f22_too_little_room_is_refused_before_anything_is_stored(small_disk: Pa
 # F23 --------------------------------------------------------------------------------------------------------------
 
 DAMAGES = ("header", "middle", "wal", "empty", "truncated", "flips", "directory of nothing")
+RARE = ("middle", "empty", "directory of nothing")  # the others run on each commit
 
 
 def damage(database: Path, how: str, rng: random.Random) -> None:
@@ -143,7 +144,9 @@ def damage(database: Path, how: str, rng: random.Random) -> None:
     database.write_bytes(content)
 
 
-@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=[pytest.mark.long] if how in RARE else []) for how in DAMAGES]
+)
 def test_f23_a_cluster_starts_on_a_damaged_history(
     start: Start, ledger: Ledger, seed: int, how: str, home: Path
 ) -> None:
@@ -218,7 +221,7 @@ def test_f44_an_engine_is_killed_while_it_writes_blobs(start: Start, until: Call
 
     cluster = start(1, restart="on-failure", max_restarts=1000)
     with cluster as rc:
-        for _ in range(5):
+        for _ in range(3):
             until(lambda: len(rc.ids) == 1, 20.0)
             view = rc.load_balanced_view()
             try:

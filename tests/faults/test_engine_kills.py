@@ -138,8 +138,8 @@ def test_f3_all_engines_die_and_others_come_later(start: Start, ledger: Ledger) 
 
 
 def stopped(start: Start, ledger: Ledger, seconds: float) -> tuple[Report, int, list[int], list[int]]:
-    """An engine is stopped for so long with engine_timeout=2, while it has a started and unstarted tasks."""
-    cluster = start(2, engine_timeout=2.0, probe_interval=0.25, heartbeat_interval=0.25, heartbeat_timeout=0.5)
+    """An engine is stopped for so long with engine_timeout=1.5, while it has a started and unstarted tasks."""
+    cluster = start(2, engine_timeout=1.5, probe_interval=0.25, heartbeat_interval=0.25, heartbeat_timeout=0.5)
     with cluster as rc:
         before = rc.ids
         pid = rc[before[0]].apply_sync(os.getpid)
@@ -167,34 +167,34 @@ def stopped(start: Start, ledger: Ledger, seconds: float) -> tuple[Report, int, 
 
 
 def test_f4_a_short_stop_is_a_delay(start: Start, ledger: Ledger) -> None:
-    report, _, before, after = stopped(start, ledger, 1.0)
+    report, _, before, after = stopped(start, ledger, 0.75)
     assert report.clean and not report.errors and before == after
 
 
 def test_f4_a_long_stop_loses_tasks_and_the_engine_comes_back_as_itself(start: Start, ledger: Ledger) -> None:
-    report, _, before, after = stopped(start, ledger, 4.0)
+    report, _, before, after = stopped(start, ledger, 3.0)
     assert report.clean and before == after
     assert report.errors[PIDS] >= 1
 
 
-@pytest.mark.parametrize("seconds", [5.0, pytest.param(30.0, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [3.0, pytest.param(30.0, marks=pytest.mark.long)])
 def test_f13_a_stopped_hub_declares_nobody_dead(start: Start, ledger: Ledger, seconds: float) -> None:
-    timeout = 2.0 if seconds < 30.0 else 10.0
-    cluster = start(2, engine_timeout=timeout, probe_interval=0.5, heartbeat_interval=0.5, heartbeat_timeout=1.0)
+    timeout = 1.5 if seconds < 30.0 else 10.0
+    cluster = start(2, engine_timeout=timeout, probe_interval=0.3, heartbeat_interval=0.3, heartbeat_timeout=0.8)
     with cluster as rc:
         before, hub = rc.ids, cluster.pids["hub"]
-        answers = [ledger.submit(rc.load_balanced_view(), 0.005) for _ in range(500)]
+        answers = [ledger.submit(rc.load_balanced_view(), 0.002) for _ in range(500)]
         wait_until(lambda: len(ledger.starts()) > 20)
         os.kill(hub, signal.SIGSTOP)
         try:
             wait_process_state(hub, "T")
-            answers += [ledger.submit(rc.load_balanced_view(), 0.005) for _ in range(200)]
+            answers += [ledger.submit(rc.load_balanced_view(), 0.002) for _ in range(200)]
             pause(seconds)
         finally:
             os.kill(hub, signal.SIGCONT)
         ledger.collect(answers, PATIENCE)
         assert rc.ids == before
-        hold(2 * timeout if seconds < 30.0 else 1.0, lambda: rc.ids == before)
+        hold(1.5 * timeout if seconds < 30.0 else 1.0, lambda: rc.ids == before)
     report = ledger.check("F13 hub stopped")
     assert report.clean and not report.errors
 

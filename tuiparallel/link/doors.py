@@ -169,7 +169,7 @@ class Doors:
         try:
             self._sockets[role].send_multipart([peer, encode(0, SayHello())], NOBLOCK)
         except zmq.ZMQError:
-            pass  # full or gone: it will speak, or connect, again
+            del strangers[peer]  # full or gone: it will speak, or connect, again
 
     def send(self, role: Role, peer: Peer, message: Message) -> Sent:
         """Send to one connection, never waiting. The greeting (a Welcome) starts the count of this direction."""
