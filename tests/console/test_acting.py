@@ -437,3 +437,21 @@ async def test_the_python_line_names_the_same_tasks(rows: int) -> None:
         (event,) = [row for row in it.app.store.events(0, 100) if row.source == "action"]
         assert event.python == "rc.abort([f'3f9c0a12-{i}' for i in range(2, 32)])"
         assert set(ids) == set(eval(event.python.removeprefix("rc.abort")))
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 16), (80, 24), (120, 36)], ids=str)
+async def test_a_dialog_fits_with_its_buttons(size: tuple[int, int]) -> None:
+    cluster = queued_on(0, 30)
+    cluster.runs(0, "fit")
+    cluster.tell()
+    for danger in ("", "high"):
+        async with console(cluster, size, Options(danger=danger)) as it:
+            await it.press("A")
+            it.cluster.clock.advance(1.0)
+            screen = it.app.screen
+            assert isinstance(screen, ConfirmScreen)
+            dialog = screen.query_one("#question").content_region
+            for selector in ("#cancel", "#do", "#extra", *(("#name",) if screen.deed.level >= 3 else ())):
+                widget = screen.query_one(selector)
+                assert widget.region.height >= 1 and dialog.contains_region(widget.region), (selector, it.frame())
+            assert "Cancel" in it.frame() and "[ ]" in it.frame() and "30 queued" in it.frame()

@@ -19,6 +19,8 @@ from tuiparallel.console.screens.tick import Tick
 
 BUTTONS = {"shutdown": "Shut down", "again": "Try again"}  # where the title's first word alone would not say it
 LONGEST = 300  # characters of the Python line; Events and the log have all of it
+SHORT, TINY = 28, 16  # rows of a screen below which the dialog has less air, and below which less in it
+LEAST = 19  # rows the dialog needs without examples
 RECOUNT = 0.5  # seconds between two counts of what has moved on
 
 
@@ -34,28 +36,35 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
         self.counted = float("-inf")
 
     def compose(self) -> ComposeResult:
-        deed = self.deed
-        with Vertical(classes="dialog", id="question"):
+        deed, height = self.deed, self.app.size.height
+        short, tiny = height < SHORT, height < TINY
+        few = len(deed.examples) if not short else max(0, height - LEAST)
+        with Vertical(classes=f"dialog{' -short' if short else ''}{' -tiny' if tiny else ''}", id="question"):
             yield Static(f"{deed.question[:1].upper()}{deed.question[1:]}?", classes="title", markup=False)
-            for fact in deed.facts:
+            for fact in deed.facts[: 1 if tiny else None]:
                 yield Static(fact, classes="fact", markup=False)
-            if deed.live is not None:
+            if deed.live is not None and not tiny:
                 yield Static(deed.live(), classes="live", id="live", markup=False)
-            for example in deed.examples:
+            for example in deed.examples[:few]:
                 yield Static(f"  {example}", classes="example", markup=False)
-            yield Static(clip(deed.python, LONGEST), classes="python", markup=False)
+            if not tiny:
+                yield Static(
+                    clip(deed.python, LONGEST if not short else LONGEST // 3), classes="python", markup=False
+                )
             if deed.extra:
                 yield Tick(deed.extra, id="extra")
             if deed.level >= 3:
-                yield Static(f"Type the cluster's name, {self.cluster}, to go on", classes="ask", markup=False)
-                yield Input(id="name", placeholder=self.cluster)
+                if not tiny:
+                    yield Static(f"Type the cluster's name, {self.cluster}, to go on", classes="ask", markup=False)
+                yield Input(id="name", placeholder=f"type {self.cluster} to go on" if tiny else self.cluster)
             with Horizontal(classes="buttons"):
-                yield Button("Cancel", id="cancel")
+                yield Button("Cancel", id="cancel", compact=tiny)
                 yield Button(
                     BUTTONS.get(deed.action.id, deed.action.title.split()[0]),
                     id="do",
                     classes="-danger",
                     disabled=deed.level >= 3,
+                    compact=tiny,
                 )
 
     def on_mount(self) -> None:
@@ -71,7 +80,8 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
         if self.deed.live is None or not self.is_mounted or now - self.counted < RECOUNT:
             return
         self.counted = now
-        self.query_one("#live", Static).update(self.deed.live())
+        for line in self.query("#live").results(Static):
+            line.update(self.deed.live())
 
     @property
     def deaf(self) -> bool:

@@ -114,7 +114,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         return self.repl if name == "repl" else self.lists[name]
 
     def on_mount(self) -> None:
-        self.pulls_now = Pulls(self.visible_panes, asyncio.get_running_loop(), lambda: waiting_writes(self.app))
+        app = self.app
+        self.pulls_now = Pulls(self.visible_panes, asyncio.get_running_loop(), lambda: waiting_writes(app))
         self.set_interval(1.0, self.second)
         self.rearrange()
         self.go(self.current)
@@ -163,7 +164,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def visible_panes(self) -> Iterable[LineView]:
         """The lists that are on screen, none while a dialog is over them."""
-        if self.app.screen is not self:
+        if not self.is_attached or self.app.screen is not self:
             return []
         found = []
         for view in self.lists.values():
