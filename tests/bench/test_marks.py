@@ -32,6 +32,14 @@ def test_more_and_less_are_held_to_their_own_side() -> None:
     assert "NOT HELD" in Mark("a call", over("blocking_us", "bare 0MQ"), 1.6, False).line(found)
 
 
+@pytest.mark.parametrize(("growth", "held"), [(0.8, False), (0.9, True), (1.1, True), (1.2, False)])
+def test_between_two_bounds(growth: float, held: bool) -> None:
+    (mark,) = (mark for mark in MARKS if mark.most is not None)
+    found = samples({OURS: {"growth": growth}})
+    assert mark.held(found) is held
+    assert "0.85–1.15 x" in mark.line(found)
+
+
 def test_what_was_not_measured_is_neither_held_nor_not() -> None:
     found = samples({OURS: {"map_per_s": 60.0}, "Pool": {}})
     mark = Mark("a map", over("map_per_s", "Pool"), 1.5, True)
