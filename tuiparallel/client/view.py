@@ -356,7 +356,7 @@ class View(Flagged):
         running: bool = False,
         grace: float = 5.0,
     ) -> Any:
-        """Client.abort for these tasks; None: all of this view that have not ended."""
+        """Client.abort for these tasks; None: all of this view that have not ended. grace: seconds."""
         if jobs is None and targets is None:
             jobs = self.outstanding
         return self._client.abort(
