@@ -196,6 +196,17 @@ def test_no_file_yet_is_said_and_awaited(hub: Hub, store: ClusterStore, feed: Fe
     assert store.link.reason == ""
 
 
+def test_a_file_without_keys_is_said_and_a_better_one_awaited(hub: Hub, store: ClusterStore, feed: Feed) -> None:
+    connection = Connection(
+        PROTOCOL, "client", "lab", "c1", "tcp://127.0.0.1:9", str(hub.folder), str(hub.folder), "here"
+    )
+    write_connection(hub.file, connection)
+    feed.start()
+    hub.until(lambda: store.link.state is LinkState.LOST and "has no keys" in store.link.reason)
+    hub.open()
+    hub.until(lambda: is_live(store))
+
+
 def test_a_refusal_is_shown(hub: Hub, store: ClusterStore, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "MOST_DELAY", 0.05)
     hub.open()

@@ -86,7 +86,7 @@ def start(
     n: Count = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="its name; default: a new one")] = None,
     restart: Annotated[str | None, typer.Option("--restart", metavar="WHEN", help="never or on-failure")] = None,
-    ip: Annotated[str | None, typer.Option("--ip", metavar="ADDR", help="listen on the network too")] = None,
+    ip: Annotated[str | None, typer.Option("--ip", metavar="ADDR", help="listen on TCP, encrypted; or '*'")] = None,
 ) -> int:
     """Start a cluster, return when it is ready, and leave it running. Prints its name."""
     from tuiparallel.cli.starting import start as run_start

@@ -123,12 +123,12 @@ class Feed:
             tries += 1
             try:
                 connection = self._connection()
+                link = self._link = self._open(connection)
             except (OSError, ValueError, InsecureFile) as error:
                 self._lost(f"{error}", tries)
                 self._stopped.wait(delay)
                 delay = min(2 * delay, MOST_DELAY)
                 continue
-            link = self._link = self._open(connection)
             try:
                 if self._follow(link, connection):
                     delay, tries = FIRST_DELAY, 0
