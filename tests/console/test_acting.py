@@ -221,6 +221,19 @@ async def test_shutdown_wants_the_cluster_named_and_ends_the_console() -> None:
         assert it.app.ended
 
 
+async def test_the_name_may_be_typed_at_once_and_enter_alone_is_cancel() -> None:
+    async with console(small_cluster()) as it:
+        await it.press("*", "R")
+        it.after_question()
+        await it.press("enter")
+        assert not isinstance(it.app.screen, ConfirmScreen) and it.client.calls == []
+        await it.press("R")
+        it.after_question()
+        await it.type("lab")
+        await it.press("enter")
+        assert it.client.calls == [("restart_engines", ([0, 1, 2],), {"block": True})]
+
+
 async def test_running_ones_are_touched_only_when_ticked() -> None:
     cluster = queued_on(0, 21)
     cluster.runs(0, "fit")

@@ -110,6 +110,12 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
             here = places.index(self.focused) if self.focused in places else 0
             step = 1 if event.key in ("tab", "right", "down") else -1
             places[(here + step) % len(places)].focus()
+        elif event.is_printable and event.character and event.character != " " and self.deed.level >= 3:
+            # Who begins to type the name means the field for it; enter alone is still Cancel.
+            event.stop()
+            name = self.query_one("#name", Input)
+            name.focus()
+            name.insert_text_at_cursor(event.character)
 
     @on(Input.Changed, "#name")
     def _typed(self, event: Input.Changed) -> None:
