@@ -24,13 +24,11 @@ def test_a_random_port_is_none_that_outgoing_connections_get(router: zmq.Socket[
     assert 10_000 <= int(found.rpartition(":")[2]) < first
 
 
-def test_a_named_port_is_taken_or_refused(router: zmq.Socket[bytes]) -> None:
+def test_a_named_port_that_is_taken_is_refused(router: zmq.Socket[bytes]) -> None:
     found = bind(router, "tcp://127.0.0.1:*")
     with router.context.socket(zmq.ROUTER) as other:
         with pytest.raises(zmq.ZMQError, match="in use"):
             bind(other, found)
-        router.unbind(found)
-        assert bind(other, found) == found
 
 
 def test_everywhere_is_each_address_of_this_machine_loopback_last() -> None:
