@@ -135,6 +135,6 @@ def _show(bundle: Any) -> None:
     if shell is not None:
         from IPython.display import publish_display_data  # type: ignore[import-not-found, unused-ignore]
 
-        publish_display_data(bundle["data"], bundle.get("metadata", {}))
+        publish_display_data(bundle["data"], bundle.get("metadata", {}))  # type: ignore[no-untyped-call, unused-ignore]
     else:
         print(_plain(bundle))
