@@ -13,6 +13,6 @@ GRAIN = 1 / 250  # seconds; Textual's own is 1/50, and a key costs two of them
 @pytest.fixture(autouse=True, scope="session")
 def _fine_grain() -> Iterator[None]:
     before = _wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE
-    _wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = GRAIN, GRAIN / 2
+    _wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = GRAIN, GRAIN / 20
     yield
     _wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = before

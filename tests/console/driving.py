@@ -38,7 +38,7 @@ class Console:
         """Types a text."""
         for character in text:
             await self.pilot.press(NAMES.get(character, "space" if character == " " else character))
-        await self.app.idle()
+            await self.app.idle()
 
     async def tell(self) -> None:
         """Sends what has happened, and waits until it is drawn."""
