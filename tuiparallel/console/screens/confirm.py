@@ -56,7 +56,11 @@ class ConfirmScreen(ModalScreen[tuple[bool, bool]], inherit_bindings=False):
             if deed.level >= 3:
                 if not tiny:
                     yield Static(f"Type the cluster's name, {self.cluster}, to go on", classes="ask", markup=False)
-                yield Input(id="name", placeholder=f"type {self.cluster} to go on" if tiny else self.cluster)
+                yield Input(
+                    select_on_focus=False,
+                    id="name",
+                    placeholder=f"type {self.cluster} to go on" if tiny else self.cluster,
+                )
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=tiny)
                 yield Button(
