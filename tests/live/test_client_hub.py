@@ -179,7 +179,8 @@ def test_s83_wait_takes_anything_that_stands_for_tasks(rc: Client, nap: Any) -> 
 
 def test_s83_wait_for_tasks_of_another_client(rc: Client, cluster: Cluster, nap: Any) -> None:
     with cluster.connect() as other:
-        theirs = other[0].apply_async(nap, 0.3)
+        theirs = other[0].apply_async(nap, 0.5)
+        assert other.queue_status(0)["queue"] == 1  # the hub knows the task: an unknown one would count as done
         assert rc.wait(theirs.msg_ids, timeout=0.05) is False
         assert rc.wait(theirs.msg_ids, timeout=10) is True
         theirs.wait(10)
