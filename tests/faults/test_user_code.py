@@ -86,10 +86,11 @@ ENDINGS: list[Ending] = [
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.long)])
 def test_f7_every_way_to_end_is_told_as_what_it_was(start: Start, rounds: int) -> None:
-    cluster = start(2, restart="on-failure", max_restarts=1000)
+    cluster = start(2)
     with cluster as rc:
         for _ in range(rounds):
             for function, ename, code, signum in ENDINGS:
+                cluster.scale(2)
                 wait_until(lambda: len(rc.ids) == 2, 20.0, "two engines")
                 before = rc.ids
                 error = rc.load_balanced_view().apply_async(function).exception(20)
@@ -267,9 +268,10 @@ def test_f45_nothing_runs_twice_when_it_is_moved(
 ) -> None:
     rng = random.Random(seed)
     env = {"TUIPAR_FAIL": f"link.drop=0.02@{seed}"} if how == "messages are lost" else {}
-    cluster = start(2, env=env, restart="on-failure", max_restarts=1000, resend_interval=1.0)
+    cluster = start(2, env=env, resend_interval=1.0)
     with cluster as rc:
         for _ in range(rounds):
+            cluster.scale(2)
             wait_until(lambda: len(rc.ids) == 2, 20.0, "two engines")
             answers = moved(rc, ledger, rng)
             if how == "engine dies":
