@@ -167,7 +167,8 @@ class Engine:
             while self._waiting and self._leaving is None:
                 for message in turn(timeout):
                     handle(message)
-                timeout = self._look()
+                if self._waiting:  # else there is work, and what time brings can wait for it
+                    timeout = self._look()
         finally:
             self._helm.leave()
 
