@@ -14,7 +14,8 @@ from tuiparallel.hub.events import (
     RevokeTasks,
 )
 from tuiparallel.hub.floor import Ticket
-from tuiparallel.hub.task import Task
+from tuiparallel.hub.task import Batch, Task
+from tuiparallel.wire.messages import Extras, Ran
 from tuiparallel.wire.states import State
 
 _ASKING = -1  # stands in a ticket while its tasks are gone through, so that it is not answered early
@@ -27,6 +28,8 @@ class Aborts(Endings):
         ticket = Ticket({_ASKING}, event.running, event.grace)
         self._tickets[event.ticket] = ticket
         revokes: dict[int, list[Task]] = {}
+        batch: Batch | None = None
+        extras: Extras | None = None
         for id in event.tasks:
             task = self.tasks.get(id)
             if task is None:
@@ -36,7 +39,10 @@ class Aborts(Endings):
                 if task.id not in self._groups and task.batch.work.balanced:
                     self.lanes.forget()
                 ticket.aborted.append(id)
-                self._end(task, State.ABORTED, failures.aborted(task, None), date, effects)
+                if task.batch is not batch:  # one text for all of a batch: they may be a hundred thousand
+                    batch, extras = task.batch, Extras(error=failures.aborted(task, None))
+                ran = Ran(id, task.lease, False, task.started or 0.0, date, b"", extras)
+                self._finish(task, State.ABORTED, ran, effects)
                 continue
             ticket.left.add(id)
             self._ticket_of.setdefault(id, []).append(event.ticket)
