@@ -108,6 +108,7 @@ class Delivery:
                 Attempt(engine_, began, ended, outcome)
                 for _, engine_, began, ended, outcome in self.book.history.attempts_of(task)
             ]
+        ran_on = self.book.registry.engines.get(engine) if engine is not None else None
         return Outcome(
             counter_of(task),
             state,
@@ -120,6 +121,8 @@ class Delivery:
             attempts,
             ran.blobs,
             received,
+            "" if ran_on is None else ran_on.uuid,
+            "" if ran_on is None else ran_on.host,
         )
 
     def _put(self, session: Session, hex: str, outcome: Outcome) -> None:

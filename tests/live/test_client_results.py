@@ -115,7 +115,9 @@ def test_s66_s67_s69_metadata(rc: Client) -> None:
     assert facts.submitted <= facts.started <= facts.completed <= facts.received
     assert all(isinstance(facts[key], datetime) and facts[key].tzinfo for key in ("submitted", "received"))
     assert (facts.status, facts.state, facts.msg_id) == ("ok", "done", result.msg_ids[0])
-    assert isinstance(facts.engine_uuid, str) and facts.after == [] and facts.follow == []
+    known = rc.engine_info(2)
+    assert facts.engine_uuid and (facts.engine_uuid, facts.host) == (known["uuid"], known["host"])
+    assert facts.after == [] and facts.follow == []
     assert [m.engine_id for m in rc[[3, 1]].apply_async(abs, 1).metadata] == [3, 1]
     assert "pyerr" not in facts.keys() and facts.pyerr is None  # noqa: SIM118
     failed = rc[0].apply_async(lambda: 1 / 0)

@@ -149,7 +149,7 @@ class Call:
             self.sizes[index] = self.result_size(index) or 0
             self.outcomes[index] = Outcome(
                 outcome.task, outcome.state, outcome.engine, outcome.started, outcome.completed, outcome.attempt,
-                b"", outcome.extras, outcome.attempts, outcome.blobs, outcome.received,
+                b"", outcome.extras, outcome.attempts, outcome.blobs, outcome.received, outcome.uuid, outcome.host,
             )  # fmt: skip
 
     def size_of(self, index: int) -> int | None:

@@ -250,8 +250,18 @@ class DirectView(View):
     ) -> Any:
         """Give each engine its part of a sequence, under the name `key`; the result is None per engine.
 
-        dist: 'b' contiguous parts, the first ones longer by one; 'r' round robin. flatten: a part of length 1 is sent
-        as its element. Raises TypeError when seq is no sequence, ValueError for another dist.
+        With n engines, engine number i of the view gets part i of n:
+
+            dview.scatter("a", range(16), block=True)     # on 4 engines: [None, None, None, None]
+            dview["a"]                                    # [[0, 1, 2, 3], [4, 5, 6, 7], ...]
+
+        seq: any iterable. Parts of arrays are slices along the first axis (nothing is copied here), lists, tuples,
+        str and bytes keep their type, all else arrives as lists; with fewer items than engines the last parts are
+        empty. dist: 'b' contiguous parts, the first ones longer by one; 'r' round robin. flatten: a part of length 1
+        is sent as its element. targets, block, track: as the view's flags, for this call. Without block the result
+        is an AsyncResult; wait_on_send() on it tells, with track, when an array may be changed again. gather() is the
+        inverse. Raises TypeError when seq is no sequence, ValueError for another dist, NoEnginesRegistered when the
+        view is empty. After IPython.parallel's scatter.
         """
         how = partition_of(dist)
         ids, _ = self._aim(targets)

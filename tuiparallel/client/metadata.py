@@ -83,6 +83,7 @@ def metadata_of(call: Call, index: int) -> Metadata:
     found["status"] = "ok" if outcome.state == State.DONE else "error"
     if outcome.engine is not None:
         found["engine_id"] = outcome.engine
+    found["engine_uuid"], found["host"] = outcome.uuid, outcome.host
     found["started"], found["completed"] = moment(outcome.started), moment(outcome.completed)
     found["received"] = moment(call.received[index])
     found["result_size"] = call.result_size(index)
@@ -98,7 +99,7 @@ def metadata_of(call: Call, index: int) -> Metadata:
     if outcome.state != State.DONE:
         error = call.error(index)
         found["error"] = error
-        if isinstance(error, RemoteError):
+        if isinstance(error, RemoteError) and not outcome.uuid:
             found["engine_uuid"] = error.engine_info["engine_uuid"]
     if outcome.extras is not None:
         _add_extras(found, call, outcome.extras)

@@ -135,6 +135,8 @@ class Outcome(Part, frozen=True):
     attempts: list[Attempt] = []
     blobs: list[tuple[str, int]] = []
     received: float | None = None  # when the hub had it, where it was read from the history
+    uuid: str = ""  # of the engine; empty when the hub no longer knows
+    host: str = ""
 
 
 class Lease(Part, frozen=True):
