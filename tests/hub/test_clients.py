@@ -92,7 +92,7 @@ def test_p6_open_tasks_have_a_bound(make_stage: Callable[..., Stage]) -> None:
     assert client.state(2) is State.DONE and engine.starts
 
 
-def test_p6_submissions_stop_while_the_disk_has_too_little_room(make_stage: Callable[..., Stage]) -> None:
+def test_b42_p6_submissions_stop_while_the_disk_has_too_little_room(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(free_disk=1 << 60)
     client = stage.client()
     client.submit(balanced())
