@@ -16,12 +16,13 @@ from tuiparallel.link.echo import WINDOW, BareEcho
 @pytest.mark.live
 def test_what_is_sent_comes_back_and_nothing_stays() -> None:
     before = set(os.listdir(tempfile.gettempdir()))
+    others = set(psutil.Process().children())  # a cluster that tests share may be one
     with BareEcho() as bare:
         assert bare.call() == b"x"
         assert bare.stream(3 * WINDOW) == 3 * WINDOW
         assert bare.stream(0) == 0
-        assert len(psutil.Process().children()) == 2
-    assert psutil.Process().children() == []
+        assert len(set(psutil.Process().children()) - others) == 2
+    assert set(psutil.Process().children()) <= others
     left = set(os.listdir(tempfile.gettempdir())) - before
     assert not [name for name in left if name.startswith("tp-echo-")]
 
