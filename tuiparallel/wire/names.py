@@ -82,7 +82,7 @@ def uses(code: types.CodeType) -> Uses:
 def travelling(function: types.FunctionType) -> dict[str, Any]:
     """The global names a function uses that exist where it was defined, or that it has brought along itself."""
     own = function.__globals__
-    brought: dict[str, Any] = function.__builtins__  # type: ignore[attr-defined]
+    brought: dict[str, Any] = getattr(function, "__builtins__")  # noqa: B009 — not all stubs know it
     found = {}
     for name in uses(function.__code__).names:
         if name in NOT_TRAVELLING:

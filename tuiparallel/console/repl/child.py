@@ -63,6 +63,19 @@ class Outs(dict[int, Any]):
         return self._child.client.get_result(ids)
 
 
+_SIGNALS, _BETWEEN_SIGNALS = 50, 0.02  # how often a cell is told to stop, and the seconds between
+_ROOM = str(Path(__file__).parent)
+
+
+def _ours(frame: FrameType | None) -> bool:
+    """Whether this room's code runs on behalf of the cell: an exception there could leave a lock held."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<cell"):
+        if frame.f_code.co_filename.startswith(_ROOM):
+            return True
+        frame = frame.f_back
+    return False
+
+
 class Child:
     """The state of the process: namespace, client, and which cell runs."""
 
@@ -75,6 +88,7 @@ class Child:
         self.sent: dict[int, list[str]] = {}
         self.running: int | None = None
         self.interruptible = False
+        self.taken = threading.Event()  # the signal for the running cell has become its KeyboardInterrupt
         self.targets: list[int] | None = None
         self.maps: dict[int, Any] = {}
         self.cancelled: set[int] = set()  # cells that were stopped before they ran
@@ -161,7 +175,13 @@ class Child:
     def stop(self, number: int) -> None:
         """Interrupts the cell's code, or aborts what it left open."""
         if self.running == number:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            # Again until it is taken: the signal may fall into our own code, or just before a call that sleeps.
+            self.taken.clear()
+            for _ in range(_SIGNALS):
+                if self.running != number or self.taken.is_set():
+                    break
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                self.taken.wait(_BETWEEN_SIGNALS)
         elif ids := self.tracker.open_ids(number):
             threading.Thread(target=self._abort, args=(ids,), name="abort", daemon=True).start()
         elif number not in self.ins:
@@ -175,8 +195,9 @@ class Child:
     # Running ----------------------------------------------------------------------------------------------------
 
     def on_interrupt(self, signum: int, frame: FrameType | None) -> None:
-        """SIGINT: a KeyboardInterrupt in a cell, and nothing between cells."""
-        if self.interruptible:
+        """SIGINT: a KeyboardInterrupt in a cell, and nothing between cells or while we pass on what it prints."""
+        if self.interruptible and not _ours(frame):
+            self.taken.set()
             raise KeyboardInterrupt
 
     def serve(self) -> None:
