@@ -100,15 +100,23 @@ class Delivery:
                 self.want(session, owner.hex, counter_of(effect.task.id))
 
     def _outcome(
-        self, task: int, state: State, engine: int | None, attempt: int, ran: Ran, received: float | None = None
+        self,
+        task: int,
+        state: State,
+        engine: int | None,
+        attempt: int,
+        ran: Ran,
+        received: float | None = None,
+        batch: int | None = None,
     ) -> Outcome:
+        """batch: the submission of a task that may be of an earlier run, when other engines had these ids."""
         attempts: list[Attempt] = []
         if attempt > 1:
             attempts = [
                 Attempt(engine_, began, ended, outcome)
                 for _, engine_, began, ended, outcome in self.book.history.attempts_of(task)
             ]
-        ran_on = self.book.registry.engines.get(engine) if engine is not None else None
+        uuid, host = self._place(engine, batch)
         return Outcome(
             counter_of(task),
             state,
@@ -121,9 +129,21 @@ class Delivery:
             attempts,
             ran.blobs,
             received,
-            "" if ran_on is None else ran_on.uuid,
-            "" if ran_on is None else ran_on.host,
+            uuid,
+            host,
         )
+
+    def _place(self, engine: int | None, batch: int | None) -> tuple[str, str]:
+        """uuid and host of the engine that a task ended on."""
+        if engine is None:
+            return "", ""
+        history = self.book.history if batch is not None else None
+        if history is not None and batch is not None and (run := history.run_of(batch)) != history.run:
+            return (history.engine_of(run, engine) if run is not None else None) or ("", "")
+        record = self.book.registry.engines.get(engine)
+        if record is None:
+            return "", ""
+        return record.uuid, record.host
 
     def _put(self, session: Session, hex: str, outcome: Outcome) -> None:
         session.fresh.setdefault(hex, []).append(outcome)
@@ -199,7 +219,7 @@ class Delivery:
             if ran is None:
                 self._put(session, hex, _expired(counter))
             else:
-                self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran, row[7]))
+                self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran, row[7], row[1]))
 
     def take_back(self, session: Session, message: Done) -> None:
         """The client's connection is full: these go again later, from the history."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from math import inf
 
 from tuiparallel.hub.schema import TaskRecord
 from tuiparallel.wire.ids import COUNTER_BITS, COUNTER_MASK
+
+_HAS_BLOBS = "EXISTS (SELECT 1 FROM blobs WHERE owner >= first AND owner < first + count)"
 
 
 class Evictions:
     """Every removal takes along what belongs to it, so that nothing is left that no row names."""
 
     _db: sqlite3.Connection
+    output: int
 
     def tasks(self, ids: Sequence[int]) -> dict[int, TaskRecord]:
         """The rows of those of these tasks that have ended and are not forgotten."""
@@ -59,6 +63,17 @@ class Evictions:
         self._release(used)
         return self.unused(names), sum(number for _, number in used)
 
+    def forget_calls(self, first: int) -> list[str]:
+        """Remove the arguments of a submission whose tasks have all ended; returns blobs nobody names any more."""
+        row = self._db.execute("SELECT count FROM batches WHERE first=?", (first,)).fetchone()
+        if row is None:
+            return []
+        span = (first, first + row[0])
+        self._db.execute("UPDATE batches SET calls=NULL WHERE first=?", (first,))
+        names = self._db.execute("SELECT name FROM blobs WHERE owner>=? AND owner<? AND side=0", span).fetchall()
+        self._db.execute("DELETE FROM blobs WHERE owner>=? AND owner<? AND side=0", span)
+        return self.unused({name for (name,) in names})
+
     def forget_tasks(self, ids: Sequence[int]) -> tuple[list[str], int]:
         """Remove single ended tasks, and submissions of which nothing is left; returns as forget_batch."""
         names: set[str] = set()
@@ -89,6 +104,8 @@ class Evictions:
         for bundle, number in used:
             self._db.execute("UPDATE uses SET left=left-? WHERE bundle=?", (number, bundle))
             if self._db.execute("DELETE FROM uses WHERE bundle=? AND left<=0", (bundle,)).rowcount:
+                row = self._db.execute("SELECT output FROM bundles WHERE id=?", (bundle,)).fetchone()
+                self.output -= row[0] if row is not None else 0
                 self._db.execute("DELETE FROM bundles WHERE id=?", (bundle,))
 
     def unused(self, names: Iterable[str]) -> list[str]:
@@ -101,18 +118,50 @@ class Evictions:
         return dict(self._db.execute("SELECT name, max(size) FROM blobs GROUP BY name").fetchall())
 
     def oldest_ended(
-        self, limit: int, spared: Collection[int] = (), with_blobs: bool = False
+        self,
+        limit: int,
+        spared: Collection[int] = (),
+        with_blobs: bool = False,
+        delivered: bool = True,
+        before: float = inf,
     ) -> list[tuple[int, int, float]]:
-        """The oldest ended submissions of other sessions than these: first, count, when it was received."""
+        """The oldest ended submissions of other sessions than these: first, count, when it was received.
+
+        delivered: those whose client has their outcomes, or those whose client left without them; before: only those
+        received before this date.
+        """
         marks = ",".join("?" * len(spared))
-        having = (
-            "AND EXISTS (SELECT 1 FROM blobs WHERE owner >= first AND owner < first + count)" if with_blobs else ""
-        )
+        having = f"AND {_HAS_BLOBS}" if with_blobs else ""
         return self._db.execute(
-            f"SELECT first, count, received FROM batches WHERE ended=1 AND (first >> {COUNTER_BITS}) NOT IN ({marks})"
-            f" {having} ORDER BY received LIMIT ?",
-            (*spared, limit),
+            f"SELECT first, count, received FROM batches WHERE ended=1 AND delivered=? AND received < ?"
+            f" AND (first >> {COUNTER_BITS}) NOT IN ({marks}) {having} ORDER BY received LIMIT ?",
+            (int(delivered), before, *spared, limit),
         ).fetchall()
+
+    def undelivered_of(self, session: int, limit: int, with_blobs: bool = False) -> list[tuple[int, int, float]]:
+        """The oldest ended submissions of a session that left without their outcomes, as oldest_ended."""
+        having = f"AND {_HAS_BLOBS}" if with_blobs else ""
+        return self._db.execute(
+            "SELECT first, count, received FROM batches WHERE first>=? AND first<? AND ended=1 AND delivered=0"
+            f" {having} ORDER BY first LIMIT ?",
+            (session << COUNTER_BITS, (session + 1) << COUNTER_BITS, limit),
+        ).fetchall()
+
+    def has_undelivered(self) -> bool:
+        """Whether any client left without outcomes that are on record."""
+        sql = "SELECT 1 FROM batches WHERE ended=1 AND delivered=0 LIMIT 1"
+        return self._db.execute(sql).fetchone() is not None
+
+    def mark_undelivered(self, firsts: Iterable[int]) -> None:
+        """The client of these submissions is away, and has not had all of their outcomes."""
+        self._db.executemany("UPDATE batches SET delivered=0 WHERE first=?", [(first,) for first in firsts])
+
+    def mark_delivered(self, session: int) -> None:
+        """A client is back: what it still waits for is sent, and it is asked for nothing else."""
+        self._db.execute(
+            "UPDATE batches SET delivered=1 WHERE first>=? AND first<? AND delivered=0",
+            (session << COUNTER_BITS, (session + 1) << COUNTER_BITS),
+        )
 
     def has_batches(self, session: int) -> bool:
         """Whether anything that a session submitted is on record."""
@@ -122,10 +171,6 @@ class Evictions:
 
     def forget_session(self, id: int) -> None:
         self._db.execute("DELETE FROM sessions WHERE id=?", (id,))
-
-    def forget_engines(self, before: float) -> None:
-        """Engines that have gone before this date; the newest stays, since no id is given twice."""
-        self._db.execute("DELETE FROM engines WHERE gone < ? AND id < (SELECT max(id) FROM engines)", (before,))
 
     def sweep(self) -> None:
         """Drop functions and bundles that nothing names: a look at every submission, for now and then."""

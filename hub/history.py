@@ -20,6 +20,8 @@ import msgspec
 
 from tuiparallel.hub.evictions import Evictions
 from tuiparallel.hub.logbook import Logbook
+from tuiparallel.hub.printed import Printed, output_of
+from tuiparallel.hub.runs import Runs
 from tuiparallel.hub.schema import TABLES, VERSION, TaskRecord
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import COUNTER_BITS, COUNTER_MASK, Span, TaskId
@@ -37,17 +39,6 @@ _SYNCHRONOUS = {"process": "NORMAL", "full": "FULL", "none": "OFF"}
 
 
 @dataclass(frozen=True, slots=True)
-class EngineRecord:
-    """An engine that had not gone when the hub ended."""
-
-    id: int
-    uuid: str
-    host: str
-    pid: int
-    joined: float
-
-
-@dataclass(frozen=True, slots=True)
 class SessionRecord:
     """A client session: next is the first counter not yet accepted."""
 
@@ -60,7 +51,7 @@ class SessionRecord:
     since: float
 
 
-class History(Evictions):
+class History(Evictions, Printed, Runs):
     """The database of one cluster. Writes are gathered between begin() and commit()."""
 
     def __init__(self, path: Path, durability: str = "process") -> None:
@@ -72,6 +63,9 @@ class History(Evictions):
         if self.moved_aside is not None:
             self.logbook.clear()  # it names sessions by numbers that will be given anew
         self.damaged: list[tuple[int, int]] = []  # submissions that were to be taken over and cannot be read
+        self.keep_calls = True  # arguments stay as long as their tasks' rows; otherwise until all of them have ended
+        self.released: set[str] = set()  # blobs of arguments that have gone
+        self.run, self.output = self._recorded_run(), self._recorded_output()
 
     # Opening -------------------------------------------------------------------------------------------------------
 
@@ -101,6 +95,7 @@ class History(Evictions):
         self._put_aside()
         self.logbook.clear()
         self._db = self._connect(self._durability)
+        self.run = self.output = 0
 
     def _connect(self, durability: str) -> sqlite3.Connection:
         handle = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -144,6 +139,7 @@ class History(Evictions):
     def rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+            self.output = self._recorded_output()
 
     def put_batch(self, batch: Batch, received: float) -> None:
         """A new submission, with its bodies. The session's `next` follows from its newest one."""
@@ -151,8 +147,8 @@ class History(Evictions):
         work = batch.work
         packed = _pack(work)
         self._db.execute(
-            "INSERT OR IGNORE INTO batches(first, count, function, work, calls, crc, name, label, submitted, received)"
-            " VALUES(?,?,?,?,?,?,?,?,?,?)",
+            "INSERT OR IGNORE INTO batches(first, count, function, work, calls, crc, name, label, submitted, received,"
+            " run) VALUES(?,?,?,?,?,?,?,?,?,?,?)",
             (
                 batch.first,
                 batch.count,
@@ -164,11 +160,12 @@ class History(Evictions):
                 work.label,
                 work.submitted,
                 received,
+                self.run,
             ),
         )
         if batch.blobs:
             self._db.executemany(
-                "INSERT OR IGNORE INTO blobs VALUES(?,?,?)",
+                "INSERT OR IGNORE INTO blobs VALUES(?,?,?,0)",
                 [(name, batch.first + index, size) for index, name, size in batch.blobs],
             )
 
@@ -178,21 +175,28 @@ class History(Evictions):
     def put_bundle(self, id: int, ran: Sequence[Ran], at: float) -> None:
         """Results as they came."""
         body = _pack(ran)
-        self._db.execute(
-            "INSERT OR IGNORE INTO bundles(id, body, crc, at) VALUES(?,?,?,?)", (id, body, zlib.crc32(body), at)
+        printed = output_of(ran)
+        stored = self._db.execute(
+            "INSERT OR IGNORE INTO bundles VALUES(?,?,?,?,?)", (id, body, zlib.crc32(body), at, printed)
         )
+        if printed and stored.rowcount:
+            self.output += printed
         self._db.execute("INSERT OR IGNORE INTO uses VALUES(?,?)", (id, len(ran)))
         blobs = [(name, result.task, size) for result in ran for name, size in result.blobs]
         if blobs:
-            self._db.executemany("INSERT OR IGNORE INTO blobs VALUES(?,?,?)", blobs)
+            self._db.executemany("INSERT OR IGNORE INTO blobs VALUES(?,?,?,1)", blobs)
 
     def put_tasks(self, rows: Sequence[TaskRecord]) -> None:
         """Tasks that have ended."""
         self._db.executemany("INSERT OR IGNORE INTO tasks VALUES(?,?,?,?,?,?,?,?,?)", rows)
 
     def end_batches(self, firsts: Iterable[int]) -> None:
-        """All tasks of these have ended."""
-        self._db.executemany("UPDATE batches SET ended=1 WHERE first=?", [(first,) for first in firsts])
+        """All tasks of these have ended; with keep_calls off their arguments go, the blobs of those into `released`."""
+        ended = [(first,) for first in firsts]
+        self._db.executemany("UPDATE batches SET ended=1 WHERE first=?", ended)
+        if not self.keep_calls:
+            for (first,) in ended:
+                self.released.update(self.forget_calls(first))
 
     def put_lease(self, lease: int, engine: int, runs: list[Span]) -> None:
         """An engine is about to be given these tasks under this lease."""
@@ -217,22 +221,6 @@ class History(Evictions):
             (id, hex, host, pid, who, now, now),
         )
 
-    def put_engine(self, id: int, uuid: str, host: str, pid: int, joined: float, was: int | None) -> None:
-        self._db.execute(
-            "INSERT INTO engines(id, uuid, host, pid, joined, was) VALUES(?,?,?,?,?,?)",
-            (id, uuid, host, pid, joined, was),
-        )
-
-    def engine_gone(self, id: int, at: float, why: str) -> None:
-        self._db.execute("UPDATE engines SET gone=?, why=? WHERE id=?", (at, why, id))
-
-    def forget_all_engines(self) -> None:
-        """The engines of an earlier run: their ids are given out anew."""
-        self._db.execute("DELETE FROM engines")
-
-    def engine_back(self, id: int) -> None:
-        self._db.execute("UPDATE engines SET gone=NULL, why=NULL WHERE id=?", (id,))
-
     def put_fact(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES(?,?)", (name, value))
 
@@ -256,14 +244,6 @@ class History(Evictions):
             (session << COUNTER_BITS, (session + 1) << COUNTER_BITS),
         ).fetchone()
         return 0 if newest is None else (newest[0] & COUNTER_MASK) + newest[1]
-
-    def living_engines(self) -> list[EngineRecord]:
-        rows = self._db.execute("SELECT id, uuid, host, pid, joined FROM engines WHERE gone IS NULL ORDER BY id")
-        return [EngineRecord(*row) for row in rows]
-
-    def next_engine_id(self) -> int:
-        row = self._db.execute("SELECT max(id) FROM engines").fetchone()
-        return 0 if row[0] is None else int(row[0]) + 1
 
     def next_bundle(self) -> int:
         return int(self._db.execute("SELECT ifnull(max(id), 0) + 1 FROM bundles").fetchone()[0])
@@ -351,6 +331,12 @@ class History(Evictions):
         """Large buffers that these tasks use: task, name, size."""
         return self._db.execute(
             "SELECT owner, name, size FROM blobs WHERE owner>=? AND owner<?", (first, first + count)
+        ).fetchall()
+
+    def blobs_of_calls(self, first: int, count: int) -> list[tuple[int, str, int]]:
+        """Those of them that the arguments of these tasks are in."""
+        return self._db.execute(
+            "SELECT owner, name, size FROM blobs WHERE owner>=? AND owner<? AND side=0", (first, first + count)
         ).fetchall()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -163,7 +163,7 @@ class Intake:
             name = self.book.ranges([id])
             what = f"{name[0][0]}-{name[0][1]}" if name else str(id)
             raise RefusedError("ResultExpired", f"the hub has forgotten the arguments of {what}: submit it anew")
-        blobs = [(owner - row[0], name, size) for owner, name, size in history.blobs_of(row[0], row[1])]
+        blobs = [(owner - row[0], name, size) for owner, name, size in history.blobs_of_calls(row[0], row[1])]
         return Batch(TaskId(row[0]), row[1], row[3], row[2], kept[1], kept[0], blobs)
 
     def _take_again(self, session: Session, source: Batch, ids: list[TaskId]) -> list[TaskId]:

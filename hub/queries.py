@@ -112,8 +112,7 @@ class QueryDesk:
             direct += [task.id for task in seat.held.values() if not task.batch.work.balanced]
             balanced = [task.id for task in seat.held.values() if task.batch.work.balanced]
             if verbose:
-                ended = book.history.query("SELECT id FROM tasks WHERE engine=? ORDER BY completed", (id,))
-                rows = [TaskId(row[0]) for row in ended]
+                rows = [TaskId(row) for row in book.history.tasks_of_engines([id])]
                 engines[id] = [book.ranges(direct), book.ranges(rows), book.ranges(balanced)]
             else:
                 engines[id] = [len(direct), record.done + record.errors, len(balanced)]
@@ -223,13 +222,8 @@ class QueryDesk:
         }
 
     def _call_blobs(self, id: TaskId) -> int:
-        """Bytes of the large buffers of a task's call; those of its result have the same owner."""
-        history = self.book.history
-        blobs = history.blobs_of(id, 1)
-        row = history.tasks([id]).get(id) if blobs else None
-        bundle = history.bundle(row[8]) if row is not None else []
-        made = {name for ran in bundle if ran.task == id for name, _ in ran.blobs}
-        return sum(size for _, name, size in blobs if name not in made)
+        """Bytes of the large buffers of a task's call."""
+        return sum(size for _, _, size in self.book.history.blobs_of_calls(id, 1))
 
     def _history(self, session: Session, arguments: dict[str, Any]) -> Any:
         limit = arguments.get("limit")
@@ -281,6 +275,7 @@ class QueryDesk:
         history = self.book.history
         records = history.tasks([ran.task for ran in results])
         batches: dict[int, tuple[int, int, bytes, Work, str, str | None, float]] = {}
+        runs: dict[int, bool] = {}  # whether a submission is of this run
         rows: list[TaskRow] = []
         for ran in results:
             record = records.get(ran.task)
@@ -292,12 +287,13 @@ class QueryDesk:
                 if found is None:
                     continue
                 batch = batches[record[1]] = found
+                runs[record[1]] = history.run_of(record[1]) == history.run
             error = ran.extras.error if ran.extras is not None else None
             rows.append(
                 TaskRow(
                     record[0],
                     record[2],
-                    record[3],
+                    record[3] if runs[record[1]] else None,  # that engine's id is another one's now
                     batch[4],
                     batch[5],
                     record[1],
@@ -357,14 +353,21 @@ class QueryDesk:
             for ran in reversed(self.book.history.bundle(id)):
                 if ran.extras is None:
                     continue
-                row = self.book.history.tasks([ran.task]).get(ran.task)
-                engine = row[3] if row is not None and row[3] is not None else -1
+                engine = self._engine_of(ran.task)
                 for stream, text in (("stdout", ran.extras.stdout), ("stderr", ran.extras.stderr)):
                     if text:
                         chunks.append(Chunk(engine, ran.task, stream, text, ran.completed, 0))
             if len(chunks) >= limit:
                 break
         return chunks[:limit][::-1]
+
+    def _engine_of(self, task: int) -> int:
+        """The engine of this run that a task ended on; -1 for none, and for one of an earlier run."""
+        history = self.book.history
+        row = history.tasks([task]).get(task)
+        if row is None or row[3] is None or history.run_of(row[1]) != history.run:
+            return -1
+        return row[3]
 
     # Forgetting ----------------------------------------------------------------------------------------------------
 
@@ -376,8 +379,7 @@ class QueryDesk:
             ids = [row[0] for row in history.query("SELECT id FROM tasks")]
         else:
             targets = arguments.get("targets") or []
-            marks = ",".join("?" * len(targets))
-            chosen = history.query(f"SELECT id FROM tasks WHERE engine IN ({marks})", targets)
+            chosen = history.tasks_of_engines(targets)
             pending, ended, unknown = self._sorted_out(arguments.get("tasks") or [])
             if pending:
                 name = book.ranges(pending[:1])[0]
@@ -386,7 +388,7 @@ class QueryDesk:
                 )
             if unknown:
                 raise QuestionError("KeyError", f"no such task: {unknown[0][0]}-{unknown[0][1]}")
-            ids = sorted({*ended, *(row[0] for row in chosen)})
+            ids = sorted({*ended, *chosen})
 
         def forget(history: History) -> None:
             names, number = history.forget_tasks(ids)

@@ -86,9 +86,10 @@ class Records:
                     for _, engine, began, ended, outcome in self._history.attempts_of(id)
                 ]
             case "size":
-                return len(self._call(id, batch)) + sum(size for _, _, size in self._history.blobs_of(id, 1))
+                call = self._call(id, batch)
+                return None if call is None else len(call) + sum(n for _, _, n in self._history.blobs_of_calls(id, 1))
             case "buffers":
-                return [self._call(id, batch)]
+                return None if (call := self._call(id, batch)) is None else [call]
             case "header" | "result_header" | "result_metadata":
                 return self._combined(key, id, batch, row or self._row(id))
         return None
@@ -120,9 +121,10 @@ class Records:
     def _work(self, batch: int) -> Work:
         return _cached(self._works, batch, self._history.work_of)
 
-    def _call(self, id: int, batch: int) -> bytes:
+    def _call(self, id: int, batch: int) -> bytes | None:
+        """The packed arguments of a task; None when they are forgotten, or were never kept."""
         calls = _cached(self._calls, batch, lambda first: (self._history.calls_of(first) or ([], None))[0])
-        return (calls[0] if len(calls) == 1 else calls[id - batch]) if calls else b""
+        return (calls[0] if len(calls) == 1 else calls[id - batch]) if calls else None
 
     def _of_work(self, key: str, id: int, batch: int) -> Any:
         work = self._work(batch)
@@ -154,7 +156,7 @@ class Records:
 
 FROM = (
     "FROM (SELECT * FROM tasks UNION ALL SELECT * FROM temp.open_tasks) t JOIN batches b ON b.first = t.batch"
-    f" JOIN sessions s ON s.id = t.id >> {COUNTER_BITS} LEFT JOIN engines e ON e.id = t.engine"
+    f" JOIN sessions s ON s.id = t.id >> {COUNTER_BITS} LEFT JOIN engines e ON e.run = b.run AND e.id = t.engine"
 )
 
 

@@ -43,7 +43,10 @@ def taken_up(config: ClusterConfig, history: History, now: float, date: float) -
 def recover(book: Book) -> None:
     """Fill the book from its history, and note this boot there."""
     history = book.history
+    history.keep_calls = book.config.keep_calls
     same_run = history.fact("cluster") == book.config.cluster
+    if not same_run:
+        history.begin_run()
     boots = int(history.fact("boots") or 0) + 1 if same_run else 1
     last = _last_sign(Path(book.config.directory) / "alive", book.date)
     book.boots = boots
@@ -57,12 +60,12 @@ def recover(book: Book) -> None:
         session = Session(number, record.hex, record.host, record.pid, record.who, record.since, record.next)
         session.away_at = book.now
         book.registry.add_session(session)
-    book.registry.next_engine = history.next_engine_id() if same_run else 0
+    book.registry.next_engine = history.next_engine_id()
     book.registry.expected = book.config.n
     book.registry.coming = (
         0 if same_run or history.moved_aside else book.config.n
     )  # the supervisor starts these by itself
-    book.journal.others.append(lambda history: _note_boot(history, book))
+    book.journal.others.append(lambda history: _note_boot(history, book, last))
     if same_run:
         _restore_engines(book)
     _restore_tasks(book)
@@ -80,7 +83,8 @@ def _last_sign(path: Path, now: float) -> float:
         return now
 
 
-def _note_boot(history: History, book: Book) -> None:
+def _note_boot(history: History, book: Book, last: float) -> None:
+    history.note_run(last)
     history.put_fact("cluster", book.config.cluster)
     history.put_fact("boots", str(book.boots))
 
@@ -184,7 +188,6 @@ def _needs(book: Book, batch: Batch) -> tuple[list[tuple[Need, bool, list[TaskId
 
 
 def _end_what_an_old_run_left(book: Book) -> None:
-    """The cluster was started anew in this directory: what the old run left open will never run, and ids begin at 0."""
-    book.journal.others.append(lambda history: history.forget_all_engines())
+    """The cluster was started anew in this directory: what the old run left open will never run."""
     book.effects += book.scheduler.end_all(Death("its cluster ended before it was started"), book.date)
     book.taken_over = 0

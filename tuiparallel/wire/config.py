@@ -43,6 +43,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     history_rows: int = 1_000_000
     history_bytes: int = 1 << 30
     history_age: float = 7 * 86400.0
+    keep_calls: bool = True  # arguments stay in the history with their tasks, for resubmit; off: until those have ended
     open_bytes: int = 4 << 30
     free_disk: int = 256 << 20
     blob_keep: int = 256 << 20  # of ended tasks' large buffers, kept after everyone who waited has them
