@@ -13,6 +13,9 @@ from pathlib import Path
 from tuiparallel.wire.blobs import NAME, UNFINISHED, BlobStore
 
 
+SPARES = 256 << 20  # bytes of files that wait to be filled again
+
+
 class Holdings:
     """All blobs that tasks name, and those whose last task was forgotten in a transaction that may not be over.
 
@@ -20,7 +23,7 @@ class Holdings:
     and no receiver needs any more; the oldest go first, so that their memory is used again while it is warm.
     """
 
-    def __init__(self, folder: Path, known: dict[str, int], limit: int, keep: int = 256 << 20) -> None:
+    def __init__(self, folder: Path, known: dict[str, int], limit: int, keep: int = 128 << 20) -> None:
         self.store = BlobStore(folder, None)
         self.known = known
         self.bytes = sum(known.values())
@@ -60,7 +63,7 @@ class Holdings:
             oldest, size = self._retired.popitem(last=False)
             self._retired_bytes -= size
             self._forget([oldest])
-            self.store.recycle([oldest], self.keep)
+            self.store.recycle([oldest], SPARES if self.keep else 0)
 
     def over(self) -> bool:
         return self.bytes > self.limit > 0

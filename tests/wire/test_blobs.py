@@ -125,10 +125,14 @@ def test_b23_a_blob_above_the_budget_is_refused_before_it_is_written(tmp_path: P
 
 
 def test_f44_a_full_file_system_leaves_nothing_behind(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int, offset: int, size: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    write = os.write
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    def full(descriptor: int, data: memoryview) -> int:
+        if len(data) < 100:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:60])
+
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(NoRoom, match=r"no room for a blob of 100 bytes in"):
         store.write(bytes(100))
     assert list(store.folder.iterdir()) == []

@@ -1,10 +1,10 @@
 """Large buffers as files in one private folder of the host's tmpfs: written once, mapped read-only by any number.
 
-A blob is complete and closed before it gets its name, and never changes while it has it. Its space is reserved before
-it is written: a mapped file with a hole, on a full tmpfs, would end its reader with SIGBUS.
+A blob is complete and closed before it gets its name, and never changes while it has it. A new file is written, not
+mapped: writing to a hole of a mapped file, on a full tmpfs, would end the process with SIGBUS.
 
 Memory that was written once is several times faster to write again than fresh pages. So the file of a large blob that
-nobody needs goes into a folder of spares, and the next writer fills it under a new name. Readers of such blobs hold a
+nobody needs goes into a folder of spares, and the next writer fills it under a new name (see wire.pages). Readers of such blobs hold a
 shared lock on the file as long as they map it (also a killed one lets go of it); a writer takes it only with the
 exclusive lock, so what somebody still looks at never changes.
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tuiparallel.errors import MessageTooLarge
+from tuiparallel.wire import pages
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -35,8 +36,6 @@ REUSABLE = 1 << 20  # bytes from which on a blob's file is worth filling again
 MOST_LOCKS = 256  # files that one process keeps open to hold their locks; further ones are marked as not to be reused
 _WRITABLE = 0o600
 _FINAL = 0o400  # the mode of a file that must not be filled again
-_STEP = 4 << 20  # bytes copied at a time: other threads run in between
-_POPULATE = mmap.MAP_POPULATE if sys.platform == "linux" else 0
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
 
 
@@ -45,6 +44,14 @@ class BlobRef(NamedTuple):
 
     name: str
     size: int
+
+
+class _Spare(NamedTuple):
+    """A file to be filled again."""
+
+    size: int
+    inode: int
+    path: str
 
 
 class NoRoom(OSError):
@@ -143,12 +150,12 @@ class BlobStore:
         for name in names:
             path = self._path(name)
             try:
-                size = os.stat(path).st_size
-                if size < REUSABLE or size > room - sum(size for size, _ in self._spares()):
+                found = os.stat(path)
+                if found.st_size < REUSABLE or found.st_size > room - sum(spare.size for spare in self._spares()):
                     os.unlink(path)
                     continue
                 self._spare_folder.mkdir(mode=0o700, exist_ok=True)
-                os.rename(path, self._spare_folder / f"{size:x}-{os.urandom(8).hex()}")
+                os.rename(path, self._spare_folder / f"{found.st_size:x}-{found.st_ino:x}-{os.urandom(8).hex()}")
             except FileNotFoundError:
                 pass
 
@@ -156,33 +163,35 @@ class BlobStore:
     def _spare_folder(self) -> Path:
         return self.folder / "spare"
 
-    def _spares(self) -> list[tuple[int, str]]:
-        """Size and path of all spares."""
+    def _spares(self) -> list[_Spare]:
         try:
             entries = os.listdir(self._spare_folder)
         except FileNotFoundError:
             return []
-        return [(int(entry.partition("-")[0], 16), str(self._spare_folder / entry)) for entry in entries]
+        spares = []
+        for entry in entries:
+            size, inode, _ = entry.split("-")
+            spares.append(_Spare(int(size, 16), int(inode, 16), str(self._spare_folder / entry)))
+        return spares
 
     def _refill(self, path: str, view: memoryview) -> bool:
         """Fill a spare of a fitting size as `path`; False when there is none."""
         size = view.nbytes
-        for there, spare in sorted(self._spares()):
-            if not size <= there <= 2 * size:
-                continue
+        fitting = [spare for spare in self._spares() if size <= spare.size <= 2 * size]
+        for spare in sorted(fitting, key=lambda spare: (not pages.known(spare.inode), spare.size)):
             try:
-                os.rename(spare, path)
+                os.rename(spare.path, path)
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             except FileNotFoundError:
                 continue  # another writer was faster
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(descriptor).st_mode & 0o777 == _WRITABLE:
+                if _taken(descriptor):
                     os.truncate(descriptor, size)
-                    _copy(descriptor, view)
+                    pages.fill(descriptor, view)
                     return True
-            except BlockingIOError:
-                pass
+            except BaseException:
+                os.unlink(path)
+                raise
             finally:
                 os.close(descriptor)
             os.unlink(path)  # somebody still looks at it
@@ -214,15 +223,13 @@ class BlobStore:
         return str(self.folder / name)
 
     def _fill(self, path: str, view: memoryview) -> None:
-        if view.nbytes >= REUSABLE and not self.sync and self._refill(path, view):
-            return
+        if view.nbytes >= REUSABLE and not self.sync:
+            pages.drop_nameless()
+            if self._refill(path, view):
+                return
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            if view.nbytes:
-                reserve(descriptor, view.nbytes)
-            written = 0
-            while written < view.nbytes:
-                written += os.write(descriptor, view[written:])
+            pages.write(descriptor, view)
             if self.sync:
                 os.fsync(descriptor)
         except BaseException:
@@ -242,11 +249,13 @@ class BlobStore:
         return failure
 
 
-def _copy(descriptor: int, view: memoryview) -> None:
-    """Into a file that has its pages already."""
-    with mmap.mmap(descriptor, view.nbytes, flags=mmap.MAP_SHARED | _POPULATE) as pages:
-        for start in range(0, view.nbytes, _STEP):
-            pages[start : start + _STEP] = view[start : start + _STEP]
+def _taken(descriptor: int) -> bool:
+    """Whether an open spare is the caller's alone, until its lock is given back."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(descriptor).st_mode & 0o777 == _WRITABLE
 
 
 class _Locks:
@@ -258,23 +267,15 @@ class _Locks:
 _locks = _Locks()
 
 
-def reserve(descriptor: int, size: int) -> None:
-    """Give an open, empty file all its space. Raises OSError (ENOSPC) when there is not enough."""
-    if sys.platform == "linux":
-        os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.truncate(descriptor, size)
-
-
 if sys.version_info >= (3, 13):
 
     def mapped(descriptor: int, size: int, locked: bool = False) -> memoryview:
         """The file's bytes, mapped read-only; the descriptor may be closed, a lock on it lives as long as the bytes."""
-        pages = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, trackfd=locked)
+        found = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, trackfd=locked)
         if locked:
             _locks.held += 1
-            weakref.finalize(pages, _let_go).atexit = False
-        return memoryview(pages)
+            weakref.finalize(found, _let_go).atexit = False
+        return memoryview(found)
 
     def _let_go() -> None:
         _locks.held -= 1
@@ -291,13 +292,13 @@ else:
         if address is None or address == ctypes.c_void_p(-1).value:
             number = ctypes.get_errno()
             raise OSError(number, f"cannot map a blob of {size:,} bytes: {os.strerror(number)}")
-        pages = (ctypes.c_char * size).from_address(address)
+        found = (ctypes.c_char * size).from_address(address)
         # Not at exit: arrays may still look at these pages then, and the process takes them along anyway.
-        weakref.finalize(pages, unmap_pages, address, size).atexit = False
+        weakref.finalize(found, unmap_pages, address, size).atexit = False
         if locked:
             _locks.held += 1
-            weakref.finalize(pages, _let_go, os.dup(descriptor)).atexit = False
-        return PickleBuffer(pages).raw().toreadonly()
+            weakref.finalize(found, _let_go, os.dup(descriptor)).atexit = False
+        return PickleBuffer(found).raw().toreadonly()
 
     def _let_go(descriptor: int) -> None:
         _locks.held -= 1

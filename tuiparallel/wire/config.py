@@ -46,7 +46,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     keep_calls: bool = True  # arguments stay in the history with their tasks, for resubmit; off: until those have ended
     open_bytes: int = 4 << 30
     free_disk: int = 256 << 20
-    blob_keep: int = 256 << 20  # of ended tasks' large buffers, kept after everyone who waited has them
+    blob_keep: int = 128 << 20  # of ended tasks' large buffers, kept after everyone who waited has them
     blob_bytes: int = 0  # 0: half of what is free at the start
     output_per_task: int = 1 << 20
     output_bytes: int = 128 << 20
