@@ -38,10 +38,14 @@ class Delivery:
         session.backlog.append((hex, counter))
         self.busy.add(session.number)
 
+    def tell(self, session: Session, hex: str, outcome: Outcome) -> None:
+        """This session is to be sent an outcome that is in no history."""
+        self._put(session, hex, outcome)
+        self.busy.add(session.number)
+
     def lost(self, session: Session, counter: int) -> None:
         """A task of this session's own was acknowledged, and no history knows it."""
-        self._put(session, session.hex, _lost(counter))
-        self.busy.add(session.number)
+        self.tell(session, session.hex, _lost(counter))
 
     def subscribe(self, session: Session, task: TaskId) -> None:
         """This session wants the outcome of an open task."""
@@ -141,9 +145,9 @@ class Delivery:
         if history is not None and batch is not None and (run := history.run_of(batch)) != history.run:
             return (history.engine_of(run, engine) if run is not None else None) or ("", "")
         record = self.book.registry.engines.get(engine)
-        if record is None:
-            return "", ""
-        return record.uuid, record.host
+        if record is not None:
+            return record.uuid, record.host
+        return (history.engine_of(history.run, engine) if history is not None else None) or ("", "")
 
     def _put(self, session: Session, hex: str, outcome: Outcome) -> None:
         session.fresh.setdefault(hex, []).append(outcome)
@@ -241,9 +245,13 @@ class Delivery:
         )
 
 
+def outcome_without_value(counter: int, state: State, error: ErrorText) -> Outcome:
+    """How a task ended that no engine ended."""
+    return Outcome(counter, state, None, None, None, 1, b"", Extras(error=error))
+
+
 def _error(counter: int, ename: str, evalue: str) -> Outcome:
-    extras = Extras(error=ErrorText(ename, evalue, ""))
-    return Outcome(counter, State.ERROR, None, None, None, 1, b"", extras)
+    return outcome_without_value(counter, State.ERROR, ErrorText(ename, evalue, ""))
 
 
 def _expired(counter: int) -> Outcome:

@@ -52,14 +52,17 @@ class SessionRecord:
 
 
 class History(Evictions, Printed, Runs):
-    """The database of one cluster. Writes are gathered between begin() and commit()."""
+    """The database of one cluster. Writes are gathered between begin() and commit().
 
-    def __init__(self, path: Path, durability: str = "process") -> None:
+    keep_aside: a damaged file is moved aside and a new one begun; otherwise sqlite3.DatabaseError is raised.
+    """
+
+    def __init__(self, path: Path, durability: str = "process", keep_aside: bool = True) -> None:
         self.path = path
         self.moved_aside: Path | None = None
         self._durability = durability
-        self._db = self._open(durability)
-        self.logbook = Logbook(path.with_name(f"{path.stem}.log"), sync=durability == "full")
+        self._db = self._open(durability) if keep_aside else self._connect(durability)
+        self.logbook = self._log(path.with_name(f"{path.stem}.log"), durability)
         if self.moved_aside is not None:
             self.logbook.clear()  # it names sessions by numbers that will be given anew
         self.damaged: list[tuple[int, int]] = []  # submissions that were to be taken over and cannot be read
@@ -78,6 +81,9 @@ class History(Evictions, Printed, Runs):
             log.error("the history %s is damaged (%s): it is moved aside", self.path, error)
         self._put_aside()
         return self._connect(durability)
+
+    def _log(self, path: Path, durability: str) -> Logbook:
+        return Logbook(path, sync=durability == "full")
 
     def _put_aside(self) -> None:
         number = 0
