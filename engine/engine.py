@@ -23,7 +23,7 @@ from tuiparallel.engine.settings import EngineSettings
 from tuiparallel.engine.shelf import Shelf
 from tuiparallel.link.clock import Clock, SystemClock
 from tuiparallel.link.link import Link, LinkState
-from tuiparallel.wire import current
+from tuiparallel.wire import current, pages
 from tuiparallel.wire.blobs import BlobStore
 from tuiparallel.wire.messages import (
     MAX_BATCH,
@@ -291,6 +291,7 @@ class Engine:
                 started = None if running is None else self._runner.started_of(running)
                 task = None if running is None or started is None else running[0]
                 self._link.send(Beat(task, started, len(self._queue)))
+                pages.drop_nameless()
             case ClearNamespace(request):
                 with self._mutex:
                     self._clears.append(request)

@@ -13,14 +13,12 @@ from pathlib import Path
 from tuiparallel.wire.blobs import NAME, UNFINISHED, BlobStore
 
 
-SPARES = 256 << 20  # bytes of files that wait to be filled again
-
-
 class Holdings:
     """All blobs that tasks name, and those whose last task was forgotten in a transaction that may not be over.
 
     limit: bytes; 0 for half of what is free in the folder's file system now. keep: bytes of those that no open task
-    and no receiver needs any more; the oldest go first, so that their memory is used again while it is warm.
+    and no receiver needs any more; the oldest go first, so that their memory is used again while it is warm: files of
+    twice as many bytes wait for it.
     """
 
     def __init__(self, folder: Path, known: dict[str, int], limit: int, keep: int = 128 << 20) -> None:
@@ -63,7 +61,7 @@ class Holdings:
             oldest, size = self._retired.popitem(last=False)
             self._retired_bytes -= size
             self._forget([oldest])
-            self.store.recycle([oldest], SPARES if self.keep else 0)
+            self.store.recycle([oldest], 2 * self.keep)
 
     def over(self) -> bool:
         return self.bytes > self.limit > 0

@@ -12,6 +12,7 @@ import pytest
 
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.errors import ResultExpired
+from tuiparallel.wire import pages
 
 pytestmark = pytest.mark.live
 
@@ -48,3 +49,24 @@ def test_a_late_reader_is_told_that_a_large_result_is_gone(private_cluster: Call
             error = late.exception()
         assert isinstance(error, ResultExpired) and "blob_keep" in str(error)
         del result, late, error
+
+
+def test_p6_memory_of_buffers_that_are_gone_is_held_by_no_writer(
+    private_cluster: Callable[..., Cluster], until: Callable[..., None]
+) -> None:
+    cluster = private_cluster(1, blob_keep=16 * MB, probe_interval=0.1)
+    with cluster.start_and_connect_sync() as rc:
+        numbers = np.arange(MB, dtype=float)
+        until(lambda: rc[0].apply_sync(lambda array: -array, numbers)[-1] == 1 - MB and pages.kept_bytes())
+        until(lambda: rc[0].apply_sync(lambda array: -array, numbers)[-1] == 1 - MB and rc[0].apply_sync(kept_there))
+        for path in Path(cluster.config.blobs).rglob("*"):
+            if path.is_file():
+                path.unlink()
+        until(lambda: not pages.kept_bytes())
+        until(lambda: not rc[0].apply_sync(kept_there))
+
+
+def kept_there() -> int:
+    from tuiparallel.wire import pages
+
+    return pages.kept_bytes()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tuiparallel.client.call import Call
 from tuiparallel.link.link import Link
+from tuiparallel.wire import pages
 from tuiparallel.wire.blobs import UNFINISHED, BlobRef, BlobStore
 from tuiparallel.wire.messages import ErrorText, Submit, Work
 
@@ -156,6 +157,7 @@ class Handover:
             self._condition.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+        pages.drop_all()
 
 
 def _hollow(submit: Submit) -> Submit:

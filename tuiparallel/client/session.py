@@ -33,6 +33,7 @@ from tuiparallel.errors import (
 )
 from tuiparallel.link.clock import Deadline
 from tuiparallel.link.link import Link, LinkState
+from tuiparallel.wire import pages
 from tuiparallel.wire.config import read_config
 from tuiparallel.wire.connection import Connection
 from tuiparallel.wire.failures import to_local
@@ -308,8 +309,8 @@ class Session:
                         observer(message)
                 case Refused():
                     pass  # whoever waits finds the link's state
-                case _:
-                    pass  # a Welcome was handled by the link; a Probe needs no answer
+                case _:  # a Welcome was handled by the link; a Probe comes now and then and needs no answer
+                    pages.drop_nameless()
         if self._observe_again and self.link.state is LinkState.LIVE:
             self._observe_again = False
             self.link.send(Observe())
