@@ -92,6 +92,22 @@ class Group:
         return places
 
 
+def counted(
+    tasks: list[Task], needs: Sequence[tuple[Need, bool, Sequence[TaskId]]], ended: dict[TaskId, Fact]
+) -> Group:
+    """A group that knows what has ended, and waits for nothing yet."""
+    group = Group(tasks)
+    for need, follow, ids in needs:
+        distinct = list(dict.fromkeys(ids))
+        clause = _Clause(need, follow, len(distinct), group)
+        group.clauses.append(clause)
+        for id in distinct:
+            fact = ended.get(id)
+            if fact is not None:
+                clause.count(fact)
+    return group
+
+
 class Dependencies:
     """All groups that wait. waits_for() and ended() are its two events."""
 
@@ -108,15 +124,7 @@ class Dependencies:
         ended: dict[TaskId, Fact],
     ) -> Group:
         """A new group. needs: each Need, whether it is a follow, and its tasks; ended: those that are no longer open."""
-        group = Group(tasks)
-        for need, follow, ids in needs:
-            distinct = list(dict.fromkeys(ids))
-            clause = _Clause(need, follow, len(distinct), group)
-            group.clauses.append(clause)
-            for id in distinct:
-                fact = ended.get(id)
-                if fact is not None:
-                    clause.count(fact)
+        group = counted(tasks, needs, ended)
         if group.verdict() is Verdict.WAITING:
             for clause, (_, _, ids) in zip(group.clauses, needs, strict=True):
                 for id in dict.fromkeys(ids):

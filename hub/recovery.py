@@ -120,11 +120,16 @@ def _restore_tasks(book: Book) -> None:
         book.tally.submitted(batch)
         book.tally.resumed(batch.first, batch.count - batch.open, book.date)
         queued: list[Task] = []
+        allowed: frozenset[int] | None = None
+        looked = False
         for id in open_ids:
             task = Task(TaskId(id), batch)
             task.attempt = attempts.get(id, 0) + 1
             engine, lease, place = places.get(id, (-1, 0, 0))
             if engine >= 0 and engine in book.scheduler.seats:
+                if not looked:
+                    allowed, looked = _allowed(book, batch, engine), True
+                task.places = allowed
                 leased.append((engine, lease, place, task))
             else:
                 task.lease = lease
@@ -140,6 +145,19 @@ def _restore_tasks(book: Book) -> None:
     if book.history.damaged:
         lost = sum(count for _, count in book.history.damaged)
         book.event("storage", f"up to {lost} open tasks were lost: their arguments are damaged on disk")
+
+
+def _allowed(book: Book, batch: Batch, engine: int) -> frozenset[int] | None:
+    """Where tasks of a batch may run that this engine has, should it give them back; None: anywhere."""
+    follow = batch.work.follow
+    if follow is None:
+        return book.scheduler.places_of(batch, {})
+    rows = book.history.tasks(list(book.task_ids(follow.tasks)[0]))
+    if not rows:  # where it was to follow to is forgotten; where it was sent was right
+        return frozenset({engine})
+    return book.scheduler.places_of(
+        batch, {TaskId(id): Fact(row[2] == State.DONE, row[3]) for id, row in rows.items()}
+    )
 
 
 def _restore_waiting(book: Book, waiting: list[tuple[Batch, list[Task]]]) -> None:

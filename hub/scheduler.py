@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from tuiparallel.hub import failures
+from tuiparallel.hub.dependencies import Fact, counted
 from tuiparallel.hub.events import (
     AbortAsked,
     AttemptEnded,
@@ -244,10 +245,11 @@ class Scheduler(Nesting):
                 drop.append(lease)
         if drop:
             effects.append(DropLeases(engine, drop))
-        unheard = [task for task in seat.held.values() if task.id not in known]
+        unheard = [task for task in seat.held.values() if task.id not in known and not task.revoking]
         if unheard:
             effects.append(RunTasks(engine, unheard, again=True))
-        asked = [task for task in seat.held.values() if task.revoking and task.id in known]
+        # Of those that never arrived too: the engine gives them back, and refuses a late copy.
+        asked = [task for task in seat.held.values() if task.revoking]
         if asked:
             effects.append(RevokeTasks(engine, asked))
 
@@ -396,6 +398,7 @@ class Scheduler(Nesting):
             elif task.ending is not None and self._is_first(task):
                 assert task.engine is not None
                 effects.append(ReplaceEngine(task.engine, "its task did not stop when it was interrupted"))
+                self._timer(now + TIME_LIMIT_GRACE, "grace", task)  # the order may get lost
 
     # Restart, and what must hold -----------------------------------------------------------------------------------
 
@@ -406,7 +409,7 @@ class Scheduler(Nesting):
         seat.progress = now
 
     def restore_lease(self, task: Task, engine: int, lease: int) -> None:
-        """A task that was leased in the hub's former life."""
+        """A task that was leased in the hub's former life; its places are those of places_of()."""
         seat = self.seats[engine]
         self.tasks[task.id] = task
         task.state = State.ASSIGNED
@@ -414,6 +417,21 @@ class Scheduler(Nesting):
         task.lease = lease
         seat.hold(task, self._cost(task))
         self.next_lease = max(self.next_lease, lease + 1)
+
+    @staticmethod
+    def places_of(batch: Batch, followed: dict[TaskId, Fact]) -> frozenset[int] | None:
+        """Where tasks of a batch may run that were given out once; None: anywhere.
+
+        followed: those of the tasks in its `follow` that have ended.
+        """
+        work = batch.work
+        if not work.balanced:
+            return None
+        targets = frozenset(work.targets) if work.targets is not None else None
+        if work.follow is None:
+            return targets
+        allowed = counted([], [(work.follow, True, list(followed))], followed).allowed()
+        return targets if allowed is None else allowed if targets is None else targets & allowed
 
     def restore_queued(self, event: TasksSubmitted, tasks: list[Task], now: float, date: float) -> list[Effect]:
         """Open tasks of the hub's former life that no engine had."""

@@ -10,6 +10,7 @@ from collections import deque
 from tuiparallel.hub.task import Task
 from tuiparallel.wire.states import State
 
+SCHEMES = ("leastload", "lru", "plainrandom", "weighted", "twobin")
 MOST_HELD = 1000  # tasks an engine holds at the most, however short they are
 OVERHEAD = 10e-6  # seconds an engine spends on a task beside running it
 

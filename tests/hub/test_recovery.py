@@ -35,6 +35,28 @@ def test_tasks_bound_to_engines_wait_for_them_too(make_stage: Callable[..., Stag
     assert [client.state(counter) for counter in range(2)] == [State.DONE] * 2
 
 
+def test_where_a_task_that_was_given_out_may_run_is_still_known(stage: Stage) -> None:
+    client, one, two = stage.client(), stage.engine(), stage.engine()
+    client.submit(balanced(targets=[one.id]), 1)
+    stage.until(lambda: one.queue)
+    one.finish()
+    client.submit(balanced(targets=[one.id]), 2)
+    client.submit(balanced(follow=Need([("aa", 0, 1)])), 2)
+    client.submit(balanced(targets=[one.id, two.id], after=Need([("aa", 0, 1)])), 1)
+    stage.until(lambda: len(one.queue) + len(two.queue) == 5 and not client.unaccepted())
+    before = {task.id: task.places for task in stage.book.scheduler.open_tasks()}
+    stage.restart()
+    assert {task.id: task.places for task in stage.book.scheduler.open_tasks()} == before
+    assert set(before.values()) == {frozenset({one.id}), frozenset({one.id, two.id})}
+    supervisor = stage.supervisor(one, two)
+    stage.until(lambda: one.link.boot == two.link.boot == stage.book.boot)
+    one.link.close()
+    stage.peers.remove(one)
+    supervisor.exited(one)
+    for counter in range(1, 5):
+        assert client.error(counter).ename == "ImpossibleDependency", "not run on an engine it was not meant for"
+
+
 def test_retries_are_counted_on(stage: Stage) -> None:
     client, engine = stage.client(), stage.engine()
     client.submit(balanced(retries=2))

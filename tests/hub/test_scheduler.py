@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.hub.world import run_history
 from tuiparallel.hub.dependencies import Fact
 from tuiparallel.hub.events import (
     AbortAsked,
@@ -406,6 +405,30 @@ def test_an_aborted_tasks_dependents_are_impossible() -> None:
     assert desk.state(id) is State.ABORTED and desk.error(waiting) == "ImpossibleDependency"
 
 
+def test_an_engine_is_ordered_killed_until_it_is_gone() -> None:
+    desk = Desk()
+    [id] = desk.submit(time_limit=1.0)
+    desk.begin(id)
+    for seconds in (1.1, TIME_LIMIT_GRACE + 0.1, TIME_LIMIT_GRACE + 0.1):
+        desk.now += seconds
+        desk.tell()
+    assert len(desk.of(ReplaceEngine)) == 2, "the first order may have been lost on its way"
+    desk.lose(0, desk.lease(id))
+    assert desk.state(id) is State.EXPIRED and desk.rules.next_deadline() is None
+
+
+def test_what_never_arrived_is_asked_back_when_it_is_to_be_aborted() -> None:
+    desk = Desk()
+    [id] = desk.submit()
+    desk.tell(AbortAsked(1, [TaskId(id)]))
+    lease = desk.lease(id)
+    effects = desk.tell(EngineBack(0, []))  # neither Run nor Revoke has reached it
+    assert [type(effect) for effect in effects] == [RevokeTasks], "not given out only to be aborted"
+    desk.tell(LeasesReturned(0, [lease]))
+    assert desk.state(id) is State.ABORTED
+    assert desk.of(AbortSettled) == [AbortSettled(1, [TaskId(id)], [], [])]
+
+
 # Engines -------------------------------------------------------------------------------------------------------------
 
 
@@ -490,22 +513,6 @@ def test_why() -> None:
     [direct] = desk.submit(1, balanced=False, targets=[0])
     assert "queue of engine 0" in desk.rules.why(TaskId(direct))
     assert desk.rules.why(TaskId(id)) == ""
-
-
-# Generated histories -----------------------------------------------------------------------------------------------
-
-
-def test_p1_p4_p5_hold_in_generated_histories() -> None:
-    for seed in range(3000):
-        run_history(seed)
-
-
-@pytest.mark.long
-def test_p1_p4_p5_hold_in_a_hundred_thousand_histories() -> None:
-    count, first = 100_000, 1_000_000
-    for seed in range(first, first + count):
-        run_history(seed)
-    print(f"\n{count:,} histories, seeds {first} to {first + count - 1}: P1 to P5 kept")
 
 
 def test_a_task_that_holds_its_engine_before_it_could_say_so_is_ended_after_the_grace() -> None:

@@ -1,211 +1,176 @@
-"""A world without sockets for the hub's rules: engines that obey the lease rules, links that lose and repeat, a disk.
+"""A world without sockets for the hub's rules: clients, engines, a supervisor, a net, two clocks, a disk.
 
-One World is one generated history. Everything random comes from its seed; what must never happen is asserted where it
-would happen.
+One World is one generated history: a list of steps, each with a seed of its own, so that any of them can be left out
+and the rest still does what it did. What must never happen is asserted by the oracle, where it would happen.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from tuiparallel.hub.dependencies import Fact
-from tuiparallel.hub.events import (
-    AbortAsked,
-    AbortSettled,
-    AttemptEnded,
-    Death,
-    DropLeases,
-    Effect,
-    EngineBack,
-    EngineClosing,
-    EngineJoined,
-    EngineLost,
-    Event,
-    InterruptTask,
-    LeasesGivenBack,
-    LeasesReturned,
-    ReplaceEngine,
-    RevokeTasks,
-    RunTasks,
-    TaskBegan,
-    TaskEnded,
-    TasksRan,
-    TasksSubmitted,
+from tests.hub.hubmodel import Disk, Hub
+from tests.hub.net import LOST, AbortRequest, ClientEnd, EngineEnd, Line, Moment, Peer, Supervisor
+from tests.hub.oracle import BrokenError, Oracle
+from tuiparallel.hub.seats import SCHEMES
+from tuiparallel.wire.ids import task_id
+from tuiparallel.wire.messages import Need, Work
+
+HEARTBEAT = 10.0  # seconds of silence after which a connection is closed
+DAY = 86400.0
+
+Step = tuple[str, int]  # an action and its seed
+
+WEIGHTS = {
+    "submit": 5.0,
+    "deliver": 24.0,
+    "work": 16.0,
+    "turn": 12.0,
+    "say": 2.0,
+    "join": 1.0,
+    "kill": 1.0,
+    "close": 0.2,
+    "drop": 1.5,
+    "repeat": 3.0,
+    "greet": 4.0,
+    "resend": 1.0,
+    "abort": 1.5,
+    "partition": 0.7,
+    "heal": 1.0,
+    "restart": 0.7,
+    "pass_time": 4.0,
+    "jump": 0.8,
+}
+KINDS = (  # every history is made of these; what was generated is counted under these names
+    "submit",
+    "assign",
+    "finish",
+    "raise",
+    "kill",
+    "drop",
+    "repeat",
+    "reorder",
+    "abort",
+    "revoke",
+    "time out",
+    "restart",
+    "partition",
+    "clock jump",
 )
-from tuiparallel.hub.scheduler import Scheduler
-from tuiparallel.hub.task import Batch, Task
-from tuiparallel.wire.ids import TaskId, task_id
-from tuiparallel.wire.messages import ErrorText, Extras, Lease, Need, Ran, Work
-from tuiparallel.wire.states import State
-
-Key = tuple[int, int]  # task, lease
 
 
-@dataclass
-class EngineModel:
-    """An engine as RELIABILITY wants it: refuses a lease it has seen, keeps results until they are kept."""
-
-    id: int
-    queue: deque[Key] = field(default_factory=deque)
-    seen: set[Key] = field(default_factory=set)
-    running: Key | None = None
-    mark: Key | None = None
-    results: dict[int, list[Ran]] = field(default_factory=dict)  # unkept, by number
-    returned: dict[int, tuple[list[Key], list[Key]]] = field(default_factory=dict)
-    next_number: int = 0
-    connected: bool = True
-    alive: bool = True
-    to_hub: deque[tuple[str, int]] = field(default_factory=deque)
-    to_engine: deque[Effect] = field(default_factory=deque)
-
-    def give_back(self, asked: list[Key]) -> None:
-        given = [key for key in asked if key in self.queue]
-        for key in given:
-            self.queue.remove(key)
-        refused = [key for key in asked if key not in given and key == self.running]
-        number = self.next_number
-        self.next_number += 1
-        self.returned[number] = (given, refused)
-        self.to_hub.append(("returned", number))
-
-    def leases(self) -> list[Lease]:
-        keys = list(self.queue)
-        keys += [self.running] if self.running else []
-        keys += [(ran.task, ran.lease) for part in self.results.values() for ran in part]
-        keys += [key for given, _ in self.returned.values() for key in given]
-        return [Lease(*key) for key in keys]
+def plan(seed: int, steps: int = 90) -> list[Step]:
+    """The steps of the history with this number."""
+    source = random.Random(seed)
+    names = source.choices(list(WEIGHTS), list(WEIGHTS.values()), k=steps)
+    return [(name, source.getrandbits(32)) for name in names]
 
 
 class World:
-    """One history. step() does one random thing; finish() lets everything come to its end and checks that it did."""
+    """One history. step() does one thing; finish() lets everything come to its end and has the oracle check that."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, check: bool = True) -> None:
+        self.seed, self.check = seed, check
         self.random = random.Random(seed)
-        self.seed = seed
-        self.now = 1000.0
-        self.scheduler = Scheduler()
-        self.engines: dict[int, EngineModel] = {}
-        self.next_engine = 0
-        self.counter = 0
-        self.batches: dict[int, Batch] = {}  # on disk
-        self.batch_of: dict[int, Batch] = {}
-        self.leases: list[tuple[int, int, list[int]]] = []  # on disk
-        self.attempts: dict[int, int] = {}  # on disk
-        self.outcomes: dict[int, State] = {}  # on disk
-        self.starts: Counter[int] = Counter()
-        self.lease_starts: Counter[Key] = Counter()
-        self.unmet: Counter[int] = Counter()
-        self.doubtful: set[int] = set()  # tasks whose engine was given up while it may have lived
-        self.tickets: set[int] = set()
-        self.next_ticket = 1
+        self.scheme = self.random.choice(SCHEMES) if self.random.random() < 0.5 else SCHEMES[0]
+        self.hwm = self.random.choice([0, 0, 0, 1, 3])
+        self.moment = Moment()
+        self.counts: Counter[str] = self.moment.counts
+        self.oracle = Oracle()
+        self.disk = Disk(self.oracle)
+        self.engines: dict[int, EngineEnd] = {}  # living ones, by uuid
+        self.ends: dict[int, EngineEnd] = {}  # all there ever were
+        self.clients = [ClientEnd(self.moment, self.oracle, session) for session in (1, 2)]
+        self.supervisor = Supervisor(self.moment, self.oracle)
+        self.requests = 0
+        self.quiet = False  # nothing new goes wrong
+        self.hub = self._hub()
+        for peer in (*self.clients, self.supervisor):
+            peer.greet()
         for _ in range(self.random.randint(0, 3)):
             self.join()
 
-    # The hub's side ------------------------------------------------------------------------------------------------
+    def _hub(self) -> Hub:
+        return Hub(self.moment, self.disk, self.ends, self.scheme, self.hwm, self.check)
 
-    def tell(self, event: Event) -> None:
-        self.carry_out(self.scheduler.handle(event, self.now, self.now))
+    def step(self, step: Step) -> None:
+        name, seed = step
+        self.random.seed(seed)
+        getattr(self, name)()
 
-    def settle(self) -> None:
-        self.carry_out(self.scheduler.settle(self.now, self.now))
-        self.scheduler.check()
+    # Peers ---------------------------------------------------------------------------------------------------------
 
-    def carry_out(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case TaskEnded(task, state, _):
-                    assert task.id not in self.outcomes, f"{task} ended twice"
-                    self.outcomes[task.id] = state
-                case RunTasks(engine, tasks, again):
-                    if not again:
-                        self.leases.append((tasks[0].lease, engine, [task.id for task in tasks]))
-                    self._to(engine, effect)
-                case RevokeTasks(engine, _):
-                    self._to(engine, effect)
-                case InterruptTask(engine, _):
-                    self._to(engine, effect)
-                case LeasesGivenBack(tasks, lease):
-                    self.leases.append((lease, -1, [task.id for task in tasks]))
-                case AttemptEnded(task, attempt, _, _, _, outcome):
-                    if outcome != "unmet":
-                        self.attempts[task.id] = attempt
-                case ReplaceEngine(engine, _):
-                    if engine in self.engines:
-                        self.kill(self.engines[engine])
-                case AbortSettled(ticket):
-                    self.tickets.remove(ticket)
-                case DropLeases():
-                    pass
+    def _peers(self) -> list[Peer]:
+        return [*self.clients, self.supervisor, *self.engines.values()]
 
-    def _to(self, engine: int, effect: Effect) -> None:
-        model = self.engines.get(engine)
-        if model is not None and model.connected:
-            # What the engine gets is what the tasks were when it left, not what they have become.
-            if isinstance(effect, (RunTasks, RevokeTasks)):
-                copy = [_copy(task) for task in effect.tasks]
-                effect = RunTasks(engine, copy) if isinstance(effect, RunTasks) else RevokeTasks(engine, copy)
-            model.to_engine.append(effect)
+    def _engine(self, **wanted: bool) -> EngineEnd | None:
+        fitting = list(self.engines.values())
+        return self.random.choice(fitting) if fitting else None
 
-    # What happens --------------------------------------------------------------------------------------------------
+    def join(self) -> None:
+        """A new engine says Hello."""
+        if len(self.engines) < 5:
+            end = EngineEnd(self.moment, self.oracle, len(self.ends))
+            self.ends[end.uuid] = self.engines[end.uuid] = end
+            end.greet()
 
-    def step(self) -> None:
-        actions = [
-            (self.submit, 4),
-            (self.deliver, 10),
-            (self.run, 10),
-            (self.join, 1),
-            (self.die, 1),
-            (self.cut, 1),
-            (self.give_up, 0.4),
-            (self.abort, 1),
-            (self.begin, 1),
-            (self.pass_time, 3),
-            (self.restart, 0.4),
-            (self.close, 0.2),
-        ]
-        chosen = self.random.choices([action for action, _ in actions], [weight for _, weight in actions])[0]
-        chosen()
-        if self.random.random() < 0.7:
-            self.settle()
+    def greet(self) -> None:
+        """Who has no connection, or has waited for an answer, says Hello."""
+        for peer in self._peers():
+            if not peer.line.live and not peer.line.parted and (peer.line.known or not peer.line.up):
+                peer.greet()
+
+    def resend(self) -> None:
+        """The safety net: everything unacknowledged goes out once more."""
+        peer = self.random.choice(self._peers())
+        if peer.line.live:
+            self.counts["repeat"] += len(peer.outbox)
+            peer.resend()
+
+    # What goes right -----------------------------------------------------------------------------------------------
 
     def submit(self) -> None:
-        random = self.random
-        count = random.choice([1, 1, 2, 5, 20])
-        first = task_id(random.choice([1, 2]), self.counter)
-        self.counter += count
-        balanced = random.random() < 0.7
+        draw = self.random
+        client = draw.choice(self.clients)
+        count = draw.choice([1, 1, 2, 5, 20])
+        first = task_id(client.session, client.next)
+        balanced = draw.random() < 0.7
+        places = list(self.disk.engines.values())
         targets: list[int] | None = None
-        alive = list(self.scheduler.seats)
         if not balanced:
-            targets = [random.choice(alive) if alive else 0 for _ in range(count)]
-        elif alive and random.random() < 0.2:
-            targets = random.sample(alive, random.randint(1, len(alive)))
-        need = self._need() if balanced and self.batch_of and random.random() < 0.3 else None
-        follow = self._need() if balanced and self.batch_of and random.random() < 0.1 else None
+            targets = [draw.choice(places) if places else 0 for _ in range(count)]
+        elif places and draw.random() < 0.2:
+            targets = draw.sample(places, draw.randint(1, len(places)))
         work = Work(
             0,
-            random.choice("fgh"),
+            draw.choice("fgh"),
             balanced,
-            self.now,
+            self.moment.wall,
             targets,
-            after=need,
-            follow=follow,
-            timeout=random.choice([None, None, 0.5]),
-            time_limit=random.choice([None, None, None, 0.3]),
-            retries=random.choice([0, 0, 1, 3]),
-            retry_on=random.choice(["any", "error", "death"]),
-            priority=random.choice([0, 0, 0, 5, -5]),
+            after=self._need(client) if balanced and draw.random() < 0.25 else None,
+            follow=self._need(client) if balanced and draw.random() < 0.1 else None,
+            timeout=draw.choice([None, None, 0.5]),
+            time_limit=draw.choice([None, None, None, 0.3]),
+            retries=draw.choice([0, 0, 1, 3]),
+            retry_on=draw.choice(["any", "error", "death"]),
+            priority=draw.choice([0, 0, 0, 5, -5]),
         )
-        batch = Batch(first, count, work, b"f", b"code", [b"x"])
-        self.batches[first] = batch
+        some = [place for place in places if draw.random() < 0.5]
+        unmet_on = frozenset(some if draw.random() < 0.15 else ())
         for id in range(first, first + count):
-            self.batch_of[id] = batch
-        self.tell(self._submitted(batch))
+            if draw.random() < (0.3 if work.time_limit else 0.01):
+                self.moment.stubborn.add(id)
+        self.oracle.submits(first, count, work, unmet_on)
+        client.submit(first, count, work)
+        self.counts["submit"] += count
 
-    def _need(self) -> Need:
-        ids = self.random.sample(list(self.batch_of), min(len(self.batch_of), self.random.randint(1, 3)))
+    def _need(self, client: ClientEnd) -> Need | None:
+        """Tasks that are on record, or this client's own: those the hub knows when the submission arrives."""
+        known = [id for id in self.oracle.work if id in self.oracle.received or client.waits.get(id, 1) is None]
+        if not known:
+            return None
+        ids = self.random.sample(known, min(len(known), self.random.randint(1, 3)))
         success = self.random.random() < 0.9
         return Need(
             [("s", id, 1) for id in ids],
@@ -214,281 +179,226 @@ class World:
             not success or self.random.random() < 0.3,
         )
 
-    def _submitted(self, batch: Batch) -> TasksSubmitted:
-        needs = []
-        ended: dict[TaskId, Fact] = {}
-        for need, follow in ((batch.work.after, False), (batch.work.follow, True)):
-            if need is None:
-                continue
-            ids = [TaskId(id) for _, id, _ in need.tasks]
-            needs.append((need, follow, ids))
-            ended.update({id: Fact(self.outcomes[id] is State.DONE, 0) for id in ids if id in self.outcomes})
-        return TasksSubmitted(batch, needs, ended)
-
-    def join(self) -> None:
-        model = EngineModel(self.next_engine)
-        self.next_engine += 1
-        self.engines[model.id] = model
-        self.tell(EngineJoined(model.id))
-
-    def _some(self, **wanted: bool) -> EngineModel | None:
-        fitting = [
-            model
-            for model in self.engines.values()
-            if all(getattr(model, key) == value for key, value in wanted.items())
-        ]
-        return self.random.choice(fitting) if fitting else None
-
     def deliver(self) -> None:
-        """Move messages of one engine, in both directions."""
-        model = self._some(connected=True)
-        if model is None:
-            return
-        if model.alive:
-            for _ in range(min(len(model.to_engine), self.random.randint(1, 4))):
-                self._arrive(model, model.to_engine.popleft())
-        for _ in range(min(len(model.to_hub), self.random.randint(1, 4))):
-            self._hear(model, *model.to_hub.popleft())
+        """Messages of one or two connections arrive."""
+        for _ in range(2):
+            peer = self.random.choice(self._peers())
+            self._arrive_up(peer, self.random.randint(0, 4))
+            self._arrive_down(peer, self.random.randint(0, 4))
 
-    def _arrive(self, model: EngineModel, effect: Effect) -> None:
-        match effect:
-            case RunTasks(_, tasks):
-                for task in tasks:
-                    key = (task.id, task.lease)
-                    if key not in model.seen:
-                        model.seen.add(key)
-                        model.queue.append(key)
-            case RevokeTasks(_, tasks):
-                model.give_back([(task.id, task.lease) for task in tasks])
-            case InterruptTask(_, id):
-                if model.running is not None and model.running[0] == id and self.random.random() < 0.7:
-                    self._end_running(model, ok=False)
+    def _arrive_up(self, peer: Peer, count: int) -> None:
+        line = peer.line
+        while count and line.up and not line.parted_up:
+            count -= 1
+            sent = line.up[0][0]
+            if any(other.up and other.up[0][0] < sent for other in self._lines()):
+                self.counts["reorder"] += 1
+            message = line.take_up()
+            if message is not None:
+                self._read(peer, message)
 
-    def _hear(self, model: EngineModel, kind: str, number: int) -> None:
-        if kind == "results" and number in model.results:
-            self.tell(TasksRan(model.id, model.results[number]))
-            if self.random.random() < 0.9:  # the acknowledgement may be lost, then it comes again
-                del model.results[number]
-        elif kind == "returned" and number in model.returned:
-            given, refused = model.returned[number]
-            event = LeasesReturned(model.id, [Lease(*key) for key in given], [Lease(*key) for key in refused])
-            self.tell(event)
-            if self.random.random() < 0.9:
-                del model.returned[number]
+    def _lines(self) -> Iterable[Line]:
+        yield from (client.line for client in self.clients)
+        yield self.supervisor.line
+        yield from (end.line for end in self.engines.values())
 
-    def run(self) -> None:
-        model = self._some(alive=True)
-        if model is None:
-            return
-        if model.running is not None:
-            self._end_running(model, ok=self.random.random() < 0.8)
-        elif model.queue:
-            key = model.queue.popleft()
-            model.mark = model.running = key
-            self.starts[key[0]] += 1
-            self.lease_starts[key] += 1
-            assert self.lease_starts[key] == 1, f"lease {key} started twice"
-            assert key[0] in self.batch_of
+    def _read(self, peer: Peer, message: object) -> None:
+        match peer:
+            case ClientEnd():
+                self.hub.from_client(peer, message)
+            case EngineEnd():
+                self.hub.from_engine(peer, message)
+            case Supervisor():
+                self.hub.from_supervisor(peer, message)
 
-    def _end_running(self, model: EngineModel, ok: bool) -> None:
-        assert model.running is not None
-        id, lease = model.running
-        model.running = None
-        name = self.random.choice(["ValueError", "UnmetDependency"])
-        if not ok and name == "UnmetDependency":
-            self.unmet[id] += 1
-        extras = None if ok else Extras(error=ErrorText(name, "", ""))
-        number = model.next_number
-        model.next_number += 1
-        model.results[number] = [Ran(id, lease, ok, self.now, self.now + 0.001, b"", extras)]
-        model.to_hub.append(("results", number))
+    def _arrive_down(self, peer: Peer, count: int) -> None:
+        line = peer.line
+        while count and line.down and not line.parted_down:
+            count -= 1
+            message = line.take_down()
+            if message is not None:
+                peer.hear(message)
 
-    def begin(self) -> None:
-        model = self._some(alive=True, connected=True)
-        if model is not None and model.running is not None:
-            self.tell(TaskBegan(model.id, *model.running, self.now))
+    def work(self) -> None:
+        """Engines start, finish, fail."""
+        for end in list(self.engines.values()):
+            for _ in range(self.random.randint(0, 3)):
+                if end.queue.running is None:
+                    end.start()
+                elif end.queue.running[0] not in self.moment.stubborn:
+                    end.end(self.random.random() < 0.8)
 
-    def die(self) -> None:
-        """An engine is killed; its supervisor says so, and the hub has read what it sent."""
-        model = self._some(alive=True)
-        if model is not None:
-            self.kill(model)
+    def say(self) -> None:
+        """Engines say what they have been running for a while."""
+        for end in self.engines.values():
+            end.say_what_runs()
 
-    def kill(self, model: EngineModel) -> None:
-        if not model.alive:
-            return
-        model.alive = False
-        while model.connected and model.to_hub:
-            self._hear(model, *model.to_hub.popleft())
-        del self.engines[model.id]
-        exact = self.random.random() < 0.7
-        mark = Lease(*model.mark) if model.mark is not None else None
-        if model.id in self.scheduler.seats:
-            self.tell(EngineLost(model.id, Death("killed"), mark, exact))
-
-    def give_up(self) -> None:
-        """The hub gives up an engine that lives on behind a partition."""
-        model = self._some(alive=True)
-        if model is None or model.id not in self.scheduler.seats:
-            return
-        model.connected = False
-        model.to_hub.clear()
-        model.to_engine.clear()
-        self.doubtful.update(self.scheduler.seats[model.id].held)
-        self.tell(EngineLost(model.id, Death("silent"), None, False))
-
-    def cut(self) -> None:
-        """A connection breaks, what was under way is lost, and it comes back with Hello."""
-        model = self._some(alive=True)
-        if model is None:
-            return
-        model.to_hub.clear()
-        model.to_engine.clear()
-        model.connected = self.random.random() < 0.6
-        if model.connected:
-            self.hello(model)
-
-    def hello(self, model: EngineModel) -> None:
-        model.connected = True
-        if model.id not in self.scheduler.seats:  # it was given up: it is new again, and what it had is decided
-            model.queue.clear()
-            model.results.clear()
-            model.returned.clear()
-            self.tell(EngineJoined(model.id))
-        self.scheduler.welcome_back(model.id)
-        effects = self.scheduler.handle(EngineBack(model.id, model.leases()), self.now, self.now)
-        for effect in effects:
-            if isinstance(effect, DropLeases):
-                dropped = {(lease.task, lease.lease) for lease in effect.leases}
-                model.queue = deque(key for key in model.queue if key not in dropped)
-        self.carry_out(effects)
-        model.to_hub.extend(("results", number) for number in model.results)
-        model.to_hub.extend(("returned", number) for number in model.returned)
-
-    def abort(self) -> None:
-        open_tasks = list(self.scheduler.tasks)
-        if not open_tasks:
-            return
-        chosen = self.random.sample(open_tasks, min(len(open_tasks), self.random.randint(1, 6)))
-        ticket = self.next_ticket
-        self.next_ticket += 1
-        self.tickets.add(ticket)
-        running = self.random.random() < 0.5
-        self.tell(AbortAsked(ticket, [TaskId(id) for id in chosen], running, 0.2))
+    def turn(self) -> None:
+        self.hub.turn()
+        kills, self.supervisor.kills = self.supervisor.kills, []
+        for uuid in kills:
+            self._kill(self.ends[uuid], replace=True)
 
     def pass_time(self) -> None:
-        self.now += self.random.choice([0.001, 0.02, 0.3, 6.0])
+        seconds = self.random.choice([0.001, 0.001, 0.02, 0.02, 0.3, 0.3, 6.0, 40.0])
+        self.moment.now += seconds
+        self.moment.wall += seconds
+        for peer in self._peers():
+            if peer.line.parted and self.moment.now - peer.line.parted_at > HEARTBEAT:
+                peer.line.void()
+
+    # What goes wrong -----------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """An engine is killed; mostly its supervisor says so."""
+        end = self._engine()
+        if end is not None:
+            self._kill(end)
+
+    def _kill(self, end: EngineEnd, replace: bool = False) -> None:
+        if not end.alive:
+            return
+        self.counts["kill"] += 1
+        end.alive = False
+        del self.engines[end.uuid]
+        end.line.live = False
+        end.line.down.clear()
+        while end.line.up and not end.line.parted_up:  # what it had sent is read before it is judged
+            message = end.line.take_up()
+            if message is not None:
+                self._read(end, message)
+        end.line.void()
+        if replace or self.random.random() < 0.9:
+            exact = self.random.random() < 0.7
+            self.supervisor.report(end.uuid, end.mark if exact else None, exact)
+        if replace:
+            self.join()
 
     def close(self) -> None:
-        model = self._some(alive=True)
-        if model is not None and model.id in self.scheduler.seats and len(self.engines) > 1:
-            self.tell(EngineClosing(model.id))
-            self.kill(model)
+        """An engine is asked to leave, and is killed."""
+        end = self._engine()
+        if end is not None and len(self.engines) > 1 and self.hub.ids.get(end.uuid) in self.hub.engines:
+            self.hub.close(self.hub.ids[end.uuid])
+            self._kill(end)
+
+    def drop(self) -> None:
+        """A message is lost."""
+        ways = [way for line in self._lines() for way in (line.up, line.down) if way]
+        if ways:
+            way = self.random.choice(ways)
+            at = self.random.randrange(len(way))
+            way[at] = (way[at][0], LOST)
+            self.counts["drop"] += 1
+
+    def repeat(self) -> None:
+        """A message that arrived arrives again."""
+        peer = self.random.choice(self._peers())
+        line = peer.line
+        if line.known and line.past_up:
+            copy = self.random.choice(line.past_up)
+            if type(copy).__name__ != "Hail":
+                self._read(peer, copy)
+                self.counts["repeat"] += 1
+        if line.live and line.past_down:
+            copy = self.random.choice(line.past_down)
+            if type(copy).__name__ not in ("EngineWelcome", "Greeting"):
+                peer.hear(copy)
+                self.counts["repeat"] += 1
+
+    def partition(self) -> None:
+        """Somebody and the hub are apart: both ways, or one."""
+        line = self.random.choice(self._peers()).line
+        line.parted_up, line.parted_down = self.random.choice([(True, True), (True, False), (False, True)])
+        line.parted_at = self.moment.now
+        self.counts["partition"] += 1
+
+    def heal(self) -> None:
+        for line in self._lines():
+            line.parted_up = line.parted_down = False
+
+    def abort(self) -> None:
+        client = self.random.choice(self.clients)
+        left = list(client.waits)
+        if left:
+            ids = self.random.sample(left, min(len(left), self.random.randint(1, 6)))
+            self._ask_abort(client, ids, self.random.random() < 0.5)
+
+    def _ask_abort(self, client: ClientEnd, ids: Sequence[int], running: bool) -> None:
+        self.requests += 1
+        self.counts["abort"] += len(ids)
+        client.ask_abort(AbortRequest(self.requests, ids, running))
 
     def restart(self) -> None:
-        """The hub is killed: what is on disk remains, and every engine has to say Hello again."""
-        late = self.scheduler
-        self.scheduler = Scheduler()
-        self.tickets.clear()
-        for model in self.engines.values():
-            model.to_hub.clear()
-            model.to_engine.clear()
-            model.connected = False
-        self.scheduler.next_lease = max([late.next_lease, *(lease + 1 for lease, _, _ in self.leases)])
-        for engine in late.seats:
-            self.scheduler.restore_engine(engine, self.now)
-        places = {
-            id: (engine, lease, place) for lease, engine, ids in sorted(self.leases) for place, id in enumerate(ids)
-        }
-        effects: list[Effect] = []
-        leased: list[tuple[int, int, int, Task]] = []
-        waiting: list[tuple[Batch, list[Task]]] = []
-        for batch in self.batches.values():
-            open_ids = [id for id in range(batch.first, batch.first + batch.count) if id not in self.outcomes]
-            batch.open = len(open_ids)
-            queued = []
-            for id in open_ids:
-                task = Task(TaskId(id), batch)
-                task.attempt = self.attempts.get(id, 0) + 1
-                engine, lease, place = places.get(id, (-1, 0, 0))
-                if engine in self.scheduler.seats:
-                    leased.append((engine, lease, place, task))
-                else:
-                    task.lease = lease
-                    queued.append(task)
-            if queued:
-                waiting.append((batch, queued))
-        for engine, lease, _, task in sorted(leased, key=lambda one: one[:3]):
-            self.scheduler.restore_lease(task, engine, lease)
-        for batch, queued in waiting:
-            effects += self.scheduler.restore_queued(self._submitted(batch), queued, self.now, self.now)
-        self.carry_out(effects)
-        for engine in list(self.scheduler.seats):
-            # Engines that died with the hub, or were given up before, are not heard of again.
-            if engine not in self.engines:
-                self.tell(EngineLost(engine, Death("silent"), None, False))
+        """The hub is killed, between two turns, within one, or between recording and sending, and begins anew."""
+        self.counts["restart"] += 1
+        if self.random.random() < 0.4:
+            self.hub.turn(unsent=True)
+        for peer in self._peers():
+            peer.line.void()
+        self.hub = self._hub()
+        self.greet()
+
+    def jump(self) -> None:
+        """Clocks do what they do: the date is set, the machine sleeps, the hub alone is stopped."""
+        self.counts["clock jump"] += 1
+        kind = self.random.choice(["date", "date", "sleep", "stop"])
+        if kind == "date":
+            self.moment.wall += self.random.choice([-DAY, -60.0, 60.0, DAY])
+        elif kind == "sleep":  # the monotonic clock does not count it
+            self.moment.wall += 3600.0
+        else:
+            self.moment.now += 60.0
+            self.moment.wall += 60.0
+            self.work()
 
     # The end -------------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Everybody is reachable again and works on; then every task has ended, once."""
+        """Everybody is reachable again and works on; then every task has ended, once, and its client knows."""
+        self.random.seed(self.seed)
+        self.heal()
         self.join()
-        for _ in range(20_000):
-            for model in list(self.engines.values()):
-                if not model.connected:
-                    self.hello(model)
-                while model.to_engine:
-                    self._arrive(model, model.to_engine.popleft())
-                if model.running is None and not model.queue and not model.to_hub:
-                    model.to_hub.extend(("results", number) for number in model.results)
-                    model.to_hub.extend(("returned", number) for number in model.returned)
-                while model.to_hub:
-                    self._hear(model, *model.to_hub.popleft())
-                self._work(model)
-            self.now += 0.02
-            self.settle()
-            if not self.scheduler.tasks:
+        for count in range(3000):
+            self._round(count)
+            if not any(client.waits or client.aborts for client in self.clients):
                 break
-        self._check_end()
+        self.oracle.check_end()
+        left = [request for client in self.clients for request in client.aborts]
+        if left:
+            raise BrokenError(f"P1: {len(left)} aborts were never answered")
+        if self.hub.rules.tasks or len(self.hub.rules.lanes) or self.hub.rules.waiting:
+            raise BrokenError("P1: something is left in the rules")
 
-    def _work(self, model: EngineModel) -> None:
-        for _ in range(50):
-            if model.running is not None:
-                self._end_running(model, ok=True)
-            elif model.queue:
-                key = model.queue.popleft()
-                model.mark = model.running = key
-                self.starts[key[0]] += 1
-                self.lease_starts[key] += 1
-                assert self.lease_starts[key] == 1, f"lease {key} started twice"
-            else:
-                break
-
-    def _check_end(self) -> None:
-        left = [task for task in self.scheduler.tasks.values()]
-        assert not left, f"never ended: {left[:3]}"
-        assert set(self.outcomes) == set(self.batch_of), "outcomes for other tasks than were submitted"
-        assert not self.tickets, "an abort was never answered"
-        assert len(self.scheduler.lanes) == 0 and self.scheduler.waiting == 0
-        for id, starts in self.starts.items():
-            work = self.batch_of[id].work
-            allowed = (work.retries if work.balanced else 0) + 1 + (self.unmet[id] if work.balanced else 0)
-            assert id in self.doubtful or starts <= allowed, f"task {id} started {starts} times, not {allowed}"
-
-
-def _copy(task: Task) -> Task:
-    copy = Task(task.id, task.batch)
-    copy.lease = task.lease
-    return copy
-
-
-def run_history(seed: int, steps: int = 60) -> World:
-    """One whole history; raises AssertionError with its seed when a promise is broken."""
-    world = World(seed)
-    try:
-        for _ in range(steps):
-            world.step()
-        world.finish()
-    except AssertionError as error:
-        raise AssertionError(f"seed {seed}: {error}") from error
-    return world
+    def _round(self, count: int) -> None:
+        if not self.engines:
+            self.join()
+        for peer in self._peers():
+            if not peer.line.live and (count % 4 == 0 or not peer.line.up):
+                peer.greet()
+            elif count % 10 == 9:
+                peer.resend()
+        if count % 20 == 19:
+            self.say()
+            for client in self.clients:  # what nothing else would ever end
+                endless = [
+                    id for id in client.waits if id in self.moment.stubborn and not self.oracle.work[id].time_limit
+                ]
+                if endless and not client.aborts:
+                    self._ask_abort(client, endless, True)
+        for peer in self._peers():
+            self._arrive_up(peer, 1000)
+        self.turn()
+        for peer in self._peers():
+            self._arrive_down(peer, 1000)
+        for end in list(self.engines.values()):
+            for _ in range(60):
+                running = end.queue.running
+                if running is not None and running[0] in self.moment.stubborn:
+                    break
+                if running is not None:
+                    end.end(True)
+                elif not end.start():
+                    break
+        seconds = 1.0 if count % 50 == 49 else 0.02
+        self.moment.now += seconds
+        self.moment.wall += seconds
