@@ -37,6 +37,7 @@ class ParallelError(Exception):
 
 
 KernelError = IPythonError = ParallelError  # as ipyparallel calls it
+TimeoutError = builtins.TimeoutError  # error.TimeoutError is what a wait that is late raises
 
 
 # What goes wrong here ---------------------------------------------------------------------------------------------

@@ -59,7 +59,10 @@ def difference(name: str, example: Example, printed: str) -> str:
     return f"{name}.md:{example.line}: the page says\n{wanted}\nand this was printed:\n{printed}"
 
 
-ROWS = {"execute-and-run": "s40", "direct-execution": "s48", "push-and-pull": "s54", "waiting": "s85"}
+ROWS = {
+    "execute-and-run": "s40", "direct-execution": "s48", "push-and-pull": "s54", "waiting": "s85", "decorators": "s90",
+    "dependencies": "s91",
+}  # fmt: skip
 """Rows of the seed's checklist that are pages of the guide."""
 
 

@@ -198,6 +198,9 @@ def test_b21_results_that_cannot_be_pickled(rc: Client) -> None:
     with pytest.raises(RemoteError, match="generator.*return a list") as caught:
         rc[0].apply_sync(lambda: (x for x in range(3)))
     assert caught.value.ename == "SerializationError"
+    with pytest.raises(RemoteError, match=r"value\['lock'\]\[0\]: cannot pickle.*lock") as caught:
+        rc[0].apply_sync(lambda: {"lock": [__import__("threading").Lock()]})
+    assert caught.value.ename == "SerializationError"
 
 
 def test_b22_results_that_cannot_be_unpacked_here(rc: Client, tmp_path: Path) -> None:
@@ -246,8 +249,9 @@ def test_b26_what_scatter_takes(rc: Client) -> None:
 def test_b27_what_execute_and_run_take(rc: Client) -> None:
     with pytest.raises(TypeError, match="str of Python source"):
         rc[0].execute(5)  # type: ignore[arg-type]
-    with pytest.raises(SyntaxError):
+    with pytest.raises(SyntaxError) as caught:
         rc[0].execute("1 +", block=True)
+    assert isinstance(caught.value, RemoteError)
     with pytest.raises(FileNotFoundError, match="no.py"):
         rc[0].run("no.py")
 
@@ -316,8 +320,11 @@ def test_b35_what_after_takes(rc: Client) -> None:
 
 
 def test_b36_what_abort_takes(rc: Client) -> None:
-    with pytest.raises(TypeError, match="stands for no task"):
-        rc.abort(5.5)
+    rc[0].apply_sync(abs, 1)
+    unnamed: list[Any] = [5.5, 5, 0, -1, [0], {}]
+    for wrong in unnamed:
+        with pytest.raises(TypeError, match="stands for no task"):
+            rc.abort(wrong)
     assert rc.abort("nope", block=True)["unknown"] == ["nope"]
     result = rc[0].apply_async(abs, 1)
     result.wait(10)
@@ -342,6 +349,16 @@ def test_b38_results_that_were_forgotten(rc: Client, cluster: Cluster) -> None:
     rc.purge_hub_results(result)
     with cluster.connect() as other, pytest.raises(ResultExpired, match="limits"):
         other.get_result(result.msg_ids[0]).get(timeout=10)
+
+
+def test_b38_results_that_a_limit_has_evicted(private_cluster: Private, until: Callable[..., None]) -> None:
+    with private_cluster(n=1, history_rows=100) as rc:
+        names = rc[0].map_async(abs, [1]).msg_ids
+        rc.wait(names, timeout=10)
+        rc.load_balanced_view().map_sync(abs, range(1000))
+        until(lambda: names[0] not in rc.hub_history(), timeout=20)
+        with rc.cluster.connect() as other, pytest.raises(ResultExpired, match="limits"):
+            other.get_result(names[0]).get(timeout=10)
 
 
 def test_b39_queries_that_mean_nothing(rc: Client) -> None:
@@ -422,7 +439,15 @@ def test_b43_tasks_that_end_their_engine(private_cluster: Private) -> None:
         assert died.value.exitcode == 3 and died.value.engine_id == 0 and died.value.may_have_started
         with pytest.raises(EngineError) as killed:
             rc[1].apply_async(os.kill, rc[1].apply_sync(os.getpid), 11).get(timeout=10)
-        assert killed.value.signal == 11
+        assert killed.value.signal == 11 and "SIGSEGV" in str(killed.value)
+
+
+def test_b43_the_last_words_of_an_engine(private_cluster: Private) -> None:
+    with private_cluster(n=1) as rc:
+        code = "import os, sys; print('no more ink', file=sys.__stderr__, flush=True); os.write(2, b'!!\\n'); os._exit(4)"
+        with pytest.raises(EngineError, match="4") as died:
+            rc[0].execute(code).get(timeout=10)
+        assert died.value.exitcode == 4 and "!!" in died.value.stderr_tail
 
 
 def test_b44_references(rc: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -87,6 +88,13 @@ def test_s76_result_status_of_a_mix(rc: Client, cluster: Cluster, nap: Any) -> N
     assert values[own.msg_ids[0]] == 1 and values[foreign.msg_ids[0]] == 4
     with pytest.raises(ZeroDivisionError):
         rc.result_status([own, bad], status_only=False)
+    kept = rc[0].apply_async(abs, -6).msg_ids[0]
+    assert rc.get_result(kept, owner=False).get(timeout=10) == 6
+    old, rest = own.msg_ids[0], {"pending": [], "completed": [own.msg_ids[0], kept]}
+    del own
+    gc.collect()
+    assert rc.result_status([old, kept, kept]) == rest
+    assert rc.result_status([kept, old], status_only=False)[old] == 1
     with pytest.raises(NoSuchTask):
         rc.result_status("0123-4")
     slow.wait(10)
@@ -101,6 +109,24 @@ def test_s77_purged_results_are_gone(rc: Client, cluster: Cluster) -> None:
     assert name not in rc.results
     with cluster.connect() as other, pytest.raises(ResultExpired):
         other.get_result(name).get(timeout=10)
+    assert rc.db_query({"msg_id": name}) == [] and name not in rc.hub_history()
+
+
+def test_s77_and_what_they_held_is_given_back(private_cluster: Private, until: Callable[..., None]) -> None:
+    cluster = private_cluster(n=1)
+    with cluster as rc:
+        blobs = Path(cluster.config.blobs)
+
+        def stored() -> int:
+            return sum(file.stat().st_size for file in blobs.rglob("*") if file.is_file())
+
+        empty = stored()
+        names = [name for _ in range(3) for name in rc[0].apply_async(bytes, 8 << 20).msg_ids]
+        assert rc.wait(names, timeout=20)
+        assert stored() - empty >= 24 << 20
+        rc.purge_results("all")
+        until(lambda: stored() - empty < 9 << 20, what="a pool of one buffer may stay")
+        assert rc.db_query({"msg_id": {"$in": names}}) == []
 
 
 def test_s78_control_overtakes_queues(rc: Client, nap: Any) -> None:
@@ -120,12 +146,13 @@ def test_s78_control_overtakes_queues(rc: Client, nap: Any) -> None:
 
 def test_s79_abort_of_several(rc: Client, nap: Any) -> None:
     busy = rc[0].apply_async(nap, 0.5)
-    queued = [rc[0].apply_async(abs, i) for i in range(5)]
+    rc[0].push({"ran": []}, block=False)
+    queued = [rc[0].execute(f"ran.append({i})") for i in range(5)]
     answer = rc.abort([queued[0].msg_ids[0], queued[1:4], "nobody-1"], block=True)
     assert answer["aborted"] == [queued[i].msg_ids[0] for i in range(4)] and answer["unknown"] == ["nobody-1"]
     assert [isinstance(result.exception(5), AbortedTask) for result in queued[:4]] == [True] * 4
-    assert queued[4].get(timeout=10) == 4
-    busy.get(timeout=10)
+    assert queued[4].get(timeout=10).status == "ok" and busy.ready()
+    assert rc[0]["ran"] == [4]
 
 
 def test_s80_clear_leaves_no_names(rc: Client) -> None:

@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 import operator
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,10 +47,16 @@ def test_s86_map_is_the_builtin_map(rc: Client) -> None:
     assert rc.load_balanced_view().map_sync(abs, range(-10, 0), chunksize=3) == list(range(10, 0, -1))
 
 
-def test_s87_block_and_bound_are_keyword_only(rc: Client) -> None:
+def test_s87_block_and_bound_are_keyword_only(rc: Client, here: Here) -> None:
     for view in views(rc):
         assert view.map(abs, [-1], block=True, bound=True) == [1]
         assert view.map(abs, [-1], block=False, bound=False).get(timeout=10) == [1]
+        with pytest.raises(TypeError, match="not iterable"):
+            view.map(abs, [-1], True)  # type: ignore[arg-type]
+    rc[:].push({"a": 5}, block=True)
+    see = here("see = lambda x: a + x")["see"]
+    for bound in (True, False):
+        assert [view.map(see, [1], block=True, bound=bound) for view in views(rc)] == [[6]] * 4
 
 
 def test_s88_results_are_iterated_as_they_arrive(rc: Client, nap: Any) -> None:
@@ -70,6 +77,12 @@ def test_s89_reduce(rc: Client) -> None:
         assert view.reduce(operator.add, [], 5, block=True) == 5
         with pytest.raises(TypeError):
             view.reduce(operator.add, [])
+
+
+def test_s89_parts_are_reduced_on_the_engines(rc: Client, here: Here) -> None:
+    both = here("import os\ndef both(a, b):\n    return a | b | {os.getpid()}")["both"]
+    pids = set(rc[:].apply_sync(os.getpid))
+    assert rc[:].reduce(both, [set() for _ in range(12)], block=True) == pids | {os.getpid()}
 
 
 def test_s90_remote_and_parallel_functions(rc: Client) -> None:
@@ -260,9 +273,10 @@ def test_the_executor_is_a_real_one(rc: Client, nap: Any) -> None:
         pool.submit(abs, 1)
 
 
-def test_futures_can_be_cancelled_while_queued(rc: Client, nap: Any) -> None:
+def test_futures_can_be_cancelled_while_queued(rc: Client, nap: Any, until: Callable[..., None]) -> None:
     with rc[0].executor as pool:
-        busy, queued = pool.submit(nap, 0.4), pool.submit(nap, 0.0)
+        busy, queued = pool.submit(nap, 0.6), pool.submit(nap, 0.0)
+        until(lambda: "nap" in str(rc.ask_engine(0, "stack")))
         assert queued.cancel() and queued.cancelled()
         assert not busy.cancel()
         assert busy.result(timeout=10) is None

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import tests
 from tuiparallel.client.asyncresult import AsyncResult
 from tuiparallel.client.client import Client
 from tuiparallel.client.hubresult import AsyncHubResult
@@ -35,6 +36,8 @@ def test_s56_everything_gives_async_results(rc: Client) -> None:
     results = [
         view.apply(abs, 1), view.execute("x = 1"), view.push({"a": 1}), view.pull("a"), view.scatter("b", [1]),
         view.gather("b"), view.map(abs, []), balanced.map(abs, []), balanced.apply(abs, 1), view.reduce(max, [1, 2]),
+        view.update({"c": 1}), view.scatter("d", []), view.run(tests.__file__), view.starmap(pow, [(2, 3)]),
+        view.starmap(pow, []), balanced.starmap(pow, []), rc.broadcast_view().apply(abs, 1), rc.clear(),
     ]  # fmt: skip
     assert all(isinstance(result, AsyncResult) for result in results)
     assert isinstance(results[6], AsyncMapResult) and results[6].get(timeout=5) == results[7].get(timeout=5) == []
@@ -123,6 +126,12 @@ def test_s66_s67_s69_metadata(rc: Client) -> None:
     failed = rc[0].apply_async(lambda: 1 / 0)
     failed.wait(10)
     assert failed.status == "error" and failed.pyerr.ename == "ZeroDivisionError"
+
+
+def test_s67_nobody_has_to_ask_for_received(rc: Client, until: Callable[..., None]) -> None:
+    results = [rc[0].apply_async(abs, -1), rc[:].apply_async(abs, -1)]
+    until(lambda: results[0].metadata.received is not None and None not in results[1].received)
+    assert all(result.ready() for result in results)
 
 
 def test_s68_output_of_tasks(rc: Client) -> None:

@@ -89,9 +89,14 @@ def test_s36_a_dependency_that_is_not_met_in_time(rc: Client, here: Here) -> Non
     first = view.apply_async(nap, 1.0)
     with view.temp_flags(after=first, timeout=0.2):
         late = view.apply_async(abs, 1)
+    with view.temp_flags(follow=first, timeout=1):
+        in_time = view.temp_flags(timeout=None)
+        with in_time:
+            patient = view.apply_async(abs, -2)
     with pytest.raises(DependencyTimeout):
         late.get(timeout=5)
     assert not first.ready()
+    assert patient.get(timeout=10) == 2
     first.get(timeout=10)
 
 
@@ -134,21 +139,26 @@ def test_s42_repr_of_several(rc: Client) -> None:
 
 
 def test_s43_slices_and_lists(rc: Client) -> None:
-    assert rc[::2].targets == rc.ids[::2]
-    assert rc[1:].targets == rc.ids[1:]
+    for one in (slice(None, None, 2), slice(1, None), slice(-2, None), slice(None, None, -1), slice(0, 3, 2)):
+        assert rc[one].targets == rc.ids[one]
+    assert rc[-2:].apply_sync(abs, -1) == [1, 1]
+    assert repr(rc[[0, -1]]) == f"<DirectView [{rc.ids[0]},{rc.ids[-1]}]>"
     assert rc[[0, -1]].targets == [rc.ids[0], rc.ids[-1]]
 
 
-def test_s44_s46_ids_with_holes(private_cluster: Callable[..., Cluster]) -> None:
-    with private_cluster(n=3) as rc:
+def test_s44_s46_ids_with_holes(private_cluster: Callable[..., Cluster], until: Callable[..., None]) -> None:
+    with private_cluster(n=6) as rc:
         view, lazy = rc[:], rc.direct_view("all")
-        rc.shutdown([1], block=True)
-        assert rc.wait_for_engines(2, timeout=10) is None
-        assert view.targets == [0, 1, 2] and len(lazy) == 2
+        rc.shutdown([1, 3, 4], block=True)
+        until(lambda: rc.ids == [0, 2, 5])
+        assert view.targets == [0, 1, 2, 3, 4, 5] and len(lazy) == 3
         with pytest.raises(IndexError):
             rc[1]
-        assert rc[-1].targets == 2 and rc[:1].targets == [0] and rc.ids == [0, 2]
-        assert lazy.apply_sync(abs, -2) == [2, 2]
+        assert rc[-1].targets == 5 and rc[:2].targets == [0, 2] and rc[::2].targets == [0, 5] and rc[2].targets == 2
+        assert lazy.apply_sync(abs, -2) == [2, 2, 2]
+        now = rc[:]
+        rc.scale(4, block=True)
+        assert now.targets == [0, 2, 5] and lazy.apply_sync(abs, -2) == [2, 2, 2, 2] and rc.ids == [0, 2, 5, 6]
 
 
 def test_s45_view_chooses_its_kind(rc: Client) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuiparallel.client.asyncresult import AsyncResult
 from tuiparallel.client.durations import positive
 from tuiparallel.client.flags import given, meant
 from tuiparallel.client.jobs import ranges, resolve
@@ -83,9 +84,12 @@ class Control:
             except NoSuchTask:
                 unknown.append(jobs)
                 return []
-        if isinstance(jobs, (list, tuple, set, frozenset)):
+        if isinstance(jobs, AsyncResult):
+            return resolve(jobs, ())
+        if isinstance(jobs, Iterable) and not isinstance(jobs, (bytes, bytearray, Mapping)):
             return [job for one in jobs for job in self._jobs_or(one, unknown)]
-        return resolve(jobs, self.history)
+        # No index into the history: what is aborted is named.
+        raise TypeError(f"{jobs!r} stands for no task to abort: give a msg_id, an AsyncResult, or a collection of these")
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
         """Empty the namespaces of these engines (None: all), each between two tasks and before all that is queued."""
