@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuiparallel.errors import DeserializationError, MessageTooLarge, SerializationError
-from tuiparallel.wire import blobs, objects
+from tuiparallel.wire import pages, objects
 from tuiparallel.wire.blobs import BlobStore, NoRoom
 from tuiparallel.wire.objects import INLINE_LIMIT, pack, pack_call, unpack, unpack_call
 
@@ -333,10 +333,10 @@ def test_what_fails_leaves_no_blob(store: BlobStore, monkeypatch: pytest.MonkeyP
 def test_without_room_for_blobs_what_is_not_too_large_stays_in_the_body(
     store: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(descriptor: int, size: int) -> None:
+    def full(descriptor: int, view: memoryview) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(blobs, "reserve", full)
+    monkeypatch.setattr(pages, "write", full)
     packed = pack(np.zeros(100_000), store)
     assert packed.blobs == () and unpack(packed.body, store).shape == (100_000,)
     with pytest.raises(NoRoom):

@@ -124,3 +124,16 @@ def test_a_forked_child_holds_none(store: BlobStore) -> None:
         os._exit(0 if maps(store.folder) == 0 and pages.kept_bytes() == 0 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert maps(store.folder) == 1
+
+
+def test_a_new_file_can_be_mapped_before_it_is_filled_again(store: BlobStore) -> None:
+    first = store.write(b"1" * SIZE)
+    pages.keep(str(store.folder / first.name))
+    assert pages.known(inode(store, first)) and store.open(first.name) == b"1" * SIZE
+    pages.keep(str(store.folder / first.name))
+    assert pages.kept_bytes() == SIZE
+    file = inode(store, first)
+    store.recycle([first.name], ROOM)
+    second = store.write(b"2" * SIZE)
+    assert inode(store, second) == file and store.open(second.name) == b"2" * SIZE and maps(store.folder) == 1
+    pages.keep(str(store.folder / "nothing"))  # it may be gone already

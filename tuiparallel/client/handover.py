@@ -72,6 +72,10 @@ class ClientBlobs(BlobStore):
         except OSError as failure:
             raise self._explained(failure, view.nbytes) from failure
 
+    def keep(self, name: str) -> None:
+        """Prepare for writing into this blob's file again, once nobody needs it."""
+        pages.keep(self._path(name))
+
 
 class Handover:
     """Posts Submits in order; those whose blobs are still to be written go through a thread, and all behind them too.
@@ -128,16 +132,22 @@ class Handover:
                         return
                     self._condition.wait()
                 submit, size, writing = self._queue.popleft()
+            written: list[str] = []
             if writing is not None:
-                submit = self._written(submit, writing)
+                submit = self._written(submit, writing, written)
                 del writing
             self._link.post(submit.first, submit, size)
             del submit  # what was sent must not be kept alive by this thread
+            for name in written:
+                if self._queue:
+                    break  # others wait
+                self._writer.keep(name)
 
-    def _written(self, submit: Submit, writing: Writing) -> Submit:
+    def _written(self, submit: Submit, writing: Writing, written: list[str]) -> Submit:
         try:
             for name, buffer in writing.held:
                 self._writer.fulfil(name, buffer)
+                written.append(name)
         except Exception as error:
             ename = "StorageFull" if isinstance(error, OSError) else type(error).__name__
             self._failed(submit, ErrorText(ename, str(error), ""))

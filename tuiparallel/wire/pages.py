@@ -16,6 +16,7 @@ WORTH = 8 << 20  # bytes of a file from which on its mapping is kept
 MOST_FILES = 16  # whose mappings a process keeps, with two descriptors each
 MOST_BYTES = 512 << 20  # of them together
 _STEP = 4 << 20  # bytes copied at a time: other threads run in between
+_MADV_POPULATE_READ = 22  # shared pages of tmpfs can be written to then as well
 _POPULATE = mmap.MAP_POPULATE if sys.platform == "linux" else 0
 
 
@@ -24,9 +25,9 @@ class _Kept:
 
     __slots__ = ("descriptor", "pages")
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, size: int, flags: int) -> None:
         self.descriptor = -1
-        self.pages = _mapped(descriptor)
+        self.pages = _mapped(descriptor, size, mmap.MAP_SHARED | flags)
         self.descriptor = os.dup(descriptor)
 
     def nameless(self) -> bool:
@@ -56,9 +57,9 @@ def fill(descriptor: int, view: memoryview) -> None:
     kept = _kept.pop(found.st_ino, None)
     if kept is not None and len(kept.pages) < size:
         kept = None
-    if kept is None and size >= WORTH and len(_kept) < MOST_FILES and kept_bytes() + found.st_size <= MOST_BYTES:
+    if kept is None and _worth(found.st_size):
         with suppress(OSError):  # no address space or no descriptor left: it goes without
-            kept = _Kept(descriptor)
+            kept = _Kept(descriptor, found.st_size, _POPULATE)
     if kept is None:
         write(descriptor, view)
         return
@@ -67,6 +68,39 @@ def fill(descriptor: int, view: memoryview) -> None:
         pages[start : min(start + _STEP, size)] = view[start : start + _STEP]
     fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing it would not do: the mapping has it too
     _kept[found.st_ino] = kept
+
+
+def keep(path: str) -> None:
+    """Map a file that was just written, so that filling it again is fast from the first time. Other threads run
+    meanwhile."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            found = os.fstat(descriptor)
+            if found.st_ino in _kept or not _worth(found.st_size):
+                return
+            kept = _Kept(descriptor, found.st_size, 0)
+        finally:
+            os.close(descriptor)
+        _populate(kept.pages)
+        _kept[found.st_ino] = kept
+
+
+def _worth(size: int) -> bool:
+    return size >= WORTH and len(_kept) < MOST_FILES and kept_bytes() + size <= MOST_BYTES
+
+
+def _populate(pages: mmap.mmap) -> None:
+    """What the flag does when mapping, but without holding up other threads: Python's own calls keep the GIL."""
+    if not _POPULATE:
+        return
+    import ctypes
+
+    begin = ctypes.c_char.from_buffer(pages)
+    # Where this is unknown, before Linux 5.14, the pages come when they are written to.
+    ctypes.CDLL(None).madvise(
+        ctypes.c_void_p(ctypes.addressof(begin)), ctypes.c_size_t(len(pages)), _MADV_POPULATE_READ
+    )
 
 
 def write(descriptor: int, view: memoryview) -> None:
@@ -97,10 +131,10 @@ os.register_at_fork(after_in_child=drop_all)  # else what a task forks would hol
 
 if sys.version_info >= (3, 13):
 
-    def _mapped(descriptor: int) -> mmap.mmap:
-        return mmap.mmap(descriptor, os.fstat(descriptor).st_size, flags=mmap.MAP_SHARED | _POPULATE, trackfd=False)
+    def _mapped(descriptor: int, size: int, flags: int) -> mmap.mmap:
+        return mmap.mmap(descriptor, size, flags=flags, trackfd=False)
 
 else:
 
-    def _mapped(descriptor: int) -> mmap.mmap:
-        return mmap.mmap(descriptor, os.fstat(descriptor).st_size, flags=mmap.MAP_SHARED | _POPULATE)
+    def _mapped(descriptor: int, size: int, flags: int) -> mmap.mmap:
+        return mmap.mmap(descriptor, size, flags=flags)
