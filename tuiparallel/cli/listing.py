@@ -59,7 +59,7 @@ def ls(call: Call, noun: str, where: str | None, width: int | None) -> int:
             raise usage("ls clusters has no --where")
         return _clusters(call, width)
     wanted = query(where, _FIELDS[noun])
-    with watch(call) as watched:
+    with watch(call, past=noun == "tasks") as watched:
         if noun == "tasks":
             watched.load_history()
         rows = list(report.listing(watched.store, noun, watched.now(), wanted))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,9 @@ from pathlib import Path
 
 from tuiparallel.cli.call import Call
 from tuiparallel.cli.exits import CommandError, ExitCode
+from tuiparallel.cluster.archive import Archive
+from tuiparallel.cluster.place import directory_of, has_history
+from tuiparallel.cluster.running import not_running, record_in
 from tuiparallel.errors import ConnectTimeout
 from tuiparallel.link.clock import Deadline, SystemClock
 from tuiparallel.monitor.feed import Feed
@@ -16,6 +21,7 @@ from tuiparallel.monitor.rows import LinkState
 from tuiparallel.monitor.store import ClusterStore
 from tuiparallel.wire.connection import Connection
 
+_NO_NAME = re.compile(rf"{re.escape(os.sep)}|\.json\Z|\A\.|://")  # a path, or an address
 _PATIENCE = 10.0  # seconds a hub has to send its snapshot
 _PAGE_PATIENCE = 10.0  # seconds for history behind it
 
@@ -67,14 +73,37 @@ class Watch:
 
 
 @contextmanager
-def watch(call: Call) -> Iterator[Watch]:
-    """Look at the cluster that is meant. Raises ClusterNotFound, InsecureFile, ConnectTimeout, CommandError."""
-    connection = call.connection()
-    watched = Watch(connection)
-    call.out.cluster = connection.name
-    watched.feed.start()
-    try:
-        watched.synchronise()
-        yield watched
-    finally:
-        watched.feed.stop()
+def watch(call: Call, past: bool = False) -> Iterator[Watch]:
+    """Look at the cluster that is meant; with past also at the history of one that has ended.
+
+    Raises ClusterNotFound, InsecureFile, ConnectTimeout, CommandError.
+    """
+    with _source(call, past) as connection:
+        watched = Watch(connection)
+        call.out.cluster = connection.name
+        watched.feed.start()
+        try:
+            watched.synchronise()
+            yield watched
+        finally:
+            watched.feed.stop()
+
+
+@contextmanager
+def _source(call: Call, past: bool) -> Iterator[Connection]:
+    name = call.named or os.environ.get("TUIPAR_CLUSTER")
+    if call.file is not None or not name or _NO_NAME.search(name):
+        yield call.connection()
+        return
+    directory = directory_of(name)
+    if record_in(directory) is not None:
+        yield call.connection()
+    elif past and has_history(directory):
+        try:
+            archive = Archive(directory)
+        except (OSError, ValueError) as error:
+            raise CommandError(str(error), ExitCode.UNREACHABLE, type(error).__name__) from error
+        with archive:
+            yield archive.connection
+    else:
+        raise not_running(name)

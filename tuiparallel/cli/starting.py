@@ -37,11 +37,15 @@ def start(call: Call, n: int | None, name: str | None, restart: str | None, ip: 
 def stop(call: Call, names: list[str], yes: bool) -> int:
     """End clusters by name; all names are looked at before the first one is ended."""
     from tuiparallel.cluster.cluster import Cluster
+    from tuiparallel.cluster.running import not_running
 
     try:
         found = [Cluster.from_name(name) for name in dict.fromkeys(names)]
     except ValueError as error:
         raise usage(str(error)) from error
+    for cluster in found:
+        if not cluster.running:
+            raise not_running(cluster.name)
     if not yes:
         what = ", ".join(f"{cluster.name} ({cluster.n} engines, pids {_pids(cluster.pids)})" for cluster in found)
         raise refused(f"this would end {what}; nothing was done. Say --yes to do it")

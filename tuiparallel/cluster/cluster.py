@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tuiparallel.client.client import Client
-from tuiparallel.cluster.engines import EngineSets
 from tuiparallel.cluster.local import LocalProcesses, end_processes, launch, start_error
 from tuiparallel.cluster.names import checked_name, new_name
-from tuiparallel.cluster.place import directory_of, known_names, remove_run_files
+from tuiparallel.cluster.past import Past
+from tuiparallel.cluster.place import directory_of, has_history, known_names, remove_run_files
 from tuiparallel.cluster.processes import kill
 from tuiparallel.cluster.running import ClusterRecord, not_running, record_in
 from tuiparallel.cluster.settings import Settings, gather
@@ -28,7 +28,7 @@ from tuiparallel.wire.connection import read_connection
 _STOP_PATIENCE = 5.0  # seconds a hub has to answer the request to end
 
 
-class Cluster(EngineSets):
+class Cluster(Past):
     """A cluster on this machine: one hub, one supervisor, n engines.
 
     n: number of engines; None: one per core. name: None makes a new one. engines: the launcher, 'local'.
@@ -64,7 +64,7 @@ class Cluster(EngineSets):
         cluster_id: str | None = None,
         **config: Any,
     ) -> None:
-        super().__init__()
+        Past.__init__(self)
         name = name if name is not None else cluster_id
         self._settings = gather(
             {
@@ -166,6 +166,7 @@ class Cluster(EngineSets):
     def _start(self, settings: Settings) -> None:
         if self.running:
             raise ClusterExists(f"the cluster {self.name!r} is running: connect() gives a client of it")
+        self.close_history()
         if self._processes is not None:  # it ended by itself
             self._processes.end()
             self._processes = None
@@ -223,6 +224,7 @@ class Cluster(EngineSets):
         """
         _ending_with_us.discard(self)
         self._close_control()
+        self.close_history()
         if self._processes is not None:
             if not self._settings.shutdown_atexit and self._processes.alive():
                 self._ask_to_end(self._processes.process.pid)
@@ -251,8 +253,16 @@ class Cluster(EngineSets):
 
     @classmethod
     def from_name(cls, name: str) -> Self:
-        """A handle on the running cluster of this name; it does not stop it at exit. Raises ClusterNotFound."""
-        return cls._attached(directory_of(checked_name(name)), name)
+        """A handle on the cluster of this name.
+
+        One that runs is not stopped at exit by it. One that has ended answers hub_history, db_query, result_status and
+        get_result from its history, which is opened for reading, and start() starts it anew. Raises ClusterNotFound,
+        naming those that there are, when nothing has run under this name.
+        """
+        directory = directory_of(checked_name(name))
+        if record_in(directory) is None and has_history(directory):
+            return cls._ended(directory)
+        return cls._attached(directory, name)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -266,13 +276,25 @@ class Cluster(EngineSets):
         if record_in(directory) is None:
             raise not_running(name)
         config = read_config(directory / "start.json")
+        self = cls._handle(config.name, directory, _settings_of(config))
+        self._config = config
+        return self
+
+    @classmethod
+    def _ended(cls, directory: Path) -> Self:
+        try:
+            settings = _settings_of(read_config(directory / "start.json"))
+        except (OSError, ValueError):  # of another version, or gone: its history is there all the same
+            settings = gather({})
+        return cls._handle(directory.name, directory, settings)
+
+    @classmethod
+    def _handle(cls, name: str, directory: Path, settings: Settings) -> Self:
         self = cls.__new__(cls)
-        EngineSets.__init__(self)
-        places = ("name", "cluster", "directory", "sockets", "blobs", "sys_path", "detached")
-        values = {key: getattr(config, key) for key in config.__struct_fields__ if key not in places}
-        self._settings = Settings(values, shutdown_atexit=False)
-        self.name, self.directory = config.name, directory
-        self._processes, self._config, self._session = None, config, None
+        Past.__init__(self)
+        self._settings = settings
+        self.name, self.directory = name, directory
+        self._processes, self._config, self._session = None, None, None
         self._deadline = Deadline(SystemClock(), None)
         return self
 
@@ -358,6 +380,13 @@ class Cluster(EngineSets):
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await asyncio.to_thread(self.__exit__, kind, error, at)
+
+
+def _settings_of(config: ClusterConfig) -> Settings:
+    """What a cluster was told, but for its place."""
+    places = ("name", "cluster", "directory", "sockets", "blobs", "sys_path", "detached")
+    values = {key: getattr(config, key) for key in config.__struct_fields__ if key not in places}
+    return Settings(values, shutdown_atexit=False)
 
 
 _ending_with_us: set[Cluster] = set()  # a cluster whose object was dropped lives on until then, with its clients

@@ -262,7 +262,7 @@ def _run(config: ClusterConfig) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=config.work_dir,
-            env=_environment(config),
+            env=environment(config.env),
             start_new_session=True,
             bufsize=0,
         )
@@ -272,8 +272,9 @@ def _run(config: ClusterConfig) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _environment(config: ClusterConfig) -> dict[str, str]:
-    environment = os.environ | config.env
+def environment(added: dict[str, str]) -> dict[str, str]:
+    """The environment of a process of ours: this one's with what is added, and able to import this package."""
+    environment = os.environ | added
     try:
         importlib.metadata.distribution("tuiparallel")
     except importlib.metadata.PackageNotFoundError:  # used from a checkout that is not installed

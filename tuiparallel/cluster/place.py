@@ -37,6 +37,16 @@ def known_names() -> list[str]:
         return []
 
 
+def has_history(directory: Path) -> bool:
+    """Whether a cluster has run in this directory and left its history there."""
+    return (directory / "history.db").is_file()
+
+
+def on_record() -> list[str]:
+    """Names of all clusters that have a history, running or not, sorted."""
+    return [name for name in known_names() if has_history(directory_of(name))]
+
+
 def make_directory(directory: Path) -> None:
     """Make the cluster's directory and its folders, all 0700. Raises InsecureFile when one is not private."""
     private_directory(directory)

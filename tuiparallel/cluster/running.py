@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 
 from tuiparallel.client.discovery import clusters_directory
-from tuiparallel.cluster.place import directory_of, known_names
+from tuiparallel.cluster.place import directory_of, known_names, on_record
 from tuiparallel.cluster.processes import is_alive
 from tuiparallel.errors import ClusterNotFound
 from tuiparallel.wire.connection import read_private
+
+MOST_NAMED = 20  # clusters that have ended, in one message
 
 
 class ClusterRecord(msgspec.Struct, frozen=True):
@@ -57,11 +59,21 @@ def clusters() -> list[str]:
 
 
 def not_running(name: str) -> ClusterNotFound:
-    """The error for a name that no running cluster has: it names the nearest one and all that run."""
+    """The error for a name that no running cluster has: it names the nearest one, all that run, and some that ended."""
     names = clusters()
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f": did you mean {near[0]!r}?" if near else ""
+    ended = [one for one in on_record() if one not in names]
+    near = difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(name, ended, n=1)
+    hint = ""
+    if name in ended:
+        hint = f": it has ended, and Cluster.from_name({name!r}) or `tuipar ls tasks -c {name}` reads its history"
+    elif near:
+        hint = f": did you mean {near[0]!r}?"
     running = (
         f"running are {', '.join(names)}" if names else "none is running: `tuipar start` or Cluster() starts one"
     )
-    return ClusterNotFound(f"no cluster {name!r} is running{hint} ({running}; looked in {clusters_directory()})")
+    past = ""
+    if ended:
+        more = f" and {len(ended) - MOST_NAMED} more" if len(ended) > MOST_NAMED else ""
+        past = f"; ended, with their history: {', '.join(ended[:MOST_NAMED])}{more}"
+    text = f"no cluster {name!r} is running{hint} ({running}{past}; looked in {clusters_directory()})"
+    return ClusterNotFound(text)
