@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuiparallel.errors import DeserializationError, MessageTooLarge, SerializationError
-from tuiparallel.wire import pages, objects
+from tuiparallel.wire import objects, pages
 from tuiparallel.wire.blobs import BlobStore, NoRoom
 from tuiparallel.wire.objects import INLINE_LIMIT, pack, pack_call, unpack, unpack_call
 
