@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import secrets
 import sqlite3
 from dataclasses import dataclass, field
@@ -60,7 +61,9 @@ class Book:
         self.boots = 1
         self.away = 0.0  # seconds between the last hub and this one
         self.taken_over = 0
-        self.scheduler = Scheduler(config.window_seconds, config.hwm)
+        self.scheduler = Scheduler(
+            config.window_seconds, config.hwm, config.scheme, random.Random(secrets.randbits(64))
+        )
         self.registry = Registry()
         self.tally = Tally(history.counts())
         self.feed = Feed(self.scheduler, self.registry, self.tally, config.observer_rate)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from random import Random
 
 from tuiparallel.hub.dependencies import Dependencies, Group
 from tuiparallel.hub.lanes import Lanes
-from tuiparallel.hub.seats import Pace, Seat
+from tuiparallel.hub.seats import LEAST_LOAD, SCHEMES, Pace, Scheme, Seat
 from tuiparallel.hub.task import Task
 from tuiparallel.wire.ids import TaskId
 from tuiparallel.wire.states import State
@@ -30,11 +31,18 @@ class Ticket:
 
 
 class Floor:
-    """All open tasks and all engines. horizon: seconds of work an engine holds ahead; hwm: a fixed number instead."""
+    """All open tasks and all engines. horizon: seconds of work an engine holds ahead; hwm: a fixed number instead.
 
-    def __init__(self, horizon: float = 0.010, hwm: int = 0) -> None:
+    scheme: how engines are chosen for tasks, one of SCHEMES; those that draw lots draw them from random.
+    """
+
+    def __init__(
+        self, horizon: float = 0.010, hwm: int = 0, scheme: str = LEAST_LOAD, random: Random | None = None
+    ) -> None:
         self.horizon = horizon
         self.hwm = hwm
+        pick = SCHEMES[scheme]
+        self.scheme = None if pick is None else Scheme(pick, random or Random(0))
         self.tasks: dict[int, Task] = {}
         self.seats: dict[int, Seat] = {}
         self.lanes = Lanes()

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 from tuiparallel.hub import failures
 from tuiparallel.hub.aborts import Aborts
 from tuiparallel.hub.dependencies import Dependencies
 from tuiparallel.hub.events import Effect, RevokeTasks, TaskWaits
-from tuiparallel.hub.seats import Seat
+from tuiparallel.hub.seats import LEAST_LOAD, Seat
 from tuiparallel.hub.task import Task
 from tuiparallel.wire.ids import TaskId
 from tuiparallel.wire.states import State
@@ -40,8 +41,10 @@ _REASON = (
 class Nesting(Aborts):
     """TaskWaits, and the ends of tasks that no engine will ever be free for."""
 
-    def __init__(self, horizon: float = 0.010, hwm: int = 0) -> None:
-        super().__init__(horizon, hwm)
+    def __init__(
+        self, horizon: float = 0.010, hwm: int = 0, scheme: str = LEAST_LOAD, random: Random | None = None
+    ) -> None:
+        super().__init__(horizon, hwm, scheme, random)
         self._hosts: dict[int, Host] = {}  # by the session inside the task
         self._hosts_changed = False
         self._doomed: set[int] = set()  # held by an engine that is asked to give them back, to be ended then

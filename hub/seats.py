@@ -6,11 +6,12 @@ No socket, thread or clock in this file; seconds come in from outside.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
+from random import Random
 
 from tuiparallel.hub.task import Task
 from tuiparallel.wire.states import State
 
-SCHEMES = ("leastload", "lru", "plainrandom", "weighted", "twobin")
 MOST_HELD = 1000  # tasks an engine holds at the most, however short they are
 OVERHEAD = 10e-6  # seconds an engine spends on a task beside running it
 
@@ -36,7 +37,7 @@ class Pace:
 class Seat:
     """One engine. held is in the order in which the engine was given its tasks, which is the order it runs them in."""
 
-    __slots__ = ("id", "held", "direct", "load", "open", "progress", "done", "revoking", "running", "limbo")
+    __slots__ = ("id", "held", "direct", "load", "open", "progress", "done", "revoking", "running", "limbo", "used")
 
     def __init__(self, id: int) -> None:
         self.id = id
@@ -48,6 +49,7 @@ class Seat:
         self.progress = 0.0  # when it last sent a result or was given the first of what it holds
         self.done = 0
         self.revoking = 0  # tasks asked back and not yet answered
+        self.used = 0  # when a scheme chose it last, as a number that grows with each choice
         self.running: Task | None = None  # what it said it began, if that takes a while
 
     def hold(self, task: Task, cost: float) -> None:
@@ -73,3 +75,67 @@ class Seat:
                 return self.direct[0]
             self.direct.popleft()
         return None
+
+
+# Schemes -----------------------------------------------------------------------------------------------------------
+
+Pick = Callable[[Sequence[int], Random], int]
+"""The place of one engine in a list of their loads (tasks held), least recently chosen first. Those of ipyparallel."""
+
+
+def _lru(loads: Sequence[int], random: Random) -> int:
+    return 0
+
+
+def _plainrandom(loads: Sequence[int], random: Random) -> int:
+    return random.randrange(len(loads))
+
+
+def _weighted(loads: Sequence[int], random: Random) -> int:
+    """The less loaded of two that are drawn with the inverse of their loads as weights."""
+    one, other = random.choices(range(len(loads)), [1.0 / (1e-6 + load) for load in loads], k=2)
+    return one if loads[one] <= loads[other] else other
+
+
+def _twobin(loads: Sequence[int], random: Random) -> int:
+    """The less recently chosen of two that are drawn by lot."""
+    return min(random.randrange(len(loads)), random.randrange(len(loads)))
+
+
+LEAST_LOAD = "leastload"
+SCHEMES: dict[str, Pick | None] = {
+    LEAST_LOAD: None,  # decided in sharing, by seconds of work instead of tasks
+    "lru": _lru,
+    "plainrandom": _plainrandom,
+    "weighted": _weighted,
+    "twobin": _twobin,
+}
+GRAINS = 16  # choices per engine and round at the most: more tasks are chosen for in bunches
+
+
+class Scheme:
+    """Chooses engines for tasks, one at a time while they are few, in a manner other than by least load."""
+
+    def __init__(self, pick: Pick, random: Random) -> None:
+        self._pick, self._random = pick, random
+        self._choices = 0
+
+    def shares(self, rooms: Sequence[tuple[Seat, int]], tasks: int) -> list[tuple[Seat, int]]:
+        """How many of these tasks each engine is to be given, of those that have room for some more."""
+        line = sorted(rooms, key=lambda entry: entry[0].used)
+        left = {seat.id: room for seat, room in line}
+        chosen: dict[int, int] = {}
+        tasks = min(tasks, sum(left.values()))
+        grain = max(1, tasks // (GRAINS * len(line)))
+        while tasks > 0:
+            at = self._pick([len(seat.held) + chosen.get(seat.id, 0) for seat, _ in line], self._random)
+            seat, room = line.pop(at)
+            count = min(grain, tasks, left[seat.id])
+            chosen[seat.id] = chosen.get(seat.id, 0) + count
+            left[seat.id] -= count
+            tasks -= count
+            self._choices += 1
+            seat.used = self._choices
+            if left[seat.id]:
+                line.append((seat, room))
+        return [(seat, chosen[seat.id]) for seat, _ in rooms if seat.id in chosen]

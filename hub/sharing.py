@@ -12,7 +12,7 @@ from tuiparallel.hub.events import (
     RevokeTasks,
 )
 from tuiparallel.hub.floor import Floor
-from tuiparallel.hub.seats import MOST_HELD, Pace, Seat
+from tuiparallel.hub.seats import MOST_HELD, Pace, Scheme, Seat
 from tuiparallel.hub.task import Batch, Task
 from tuiparallel.wire.states import State
 
@@ -46,6 +46,8 @@ class Sharing(Floor):
 
     def _give_balanced(self, given: dict[int, list[Task]], now: float) -> None:
         seats = [seat for seat in self.seats.values() if seat.open and self._room(seat, now)]
+        if self.scheme is not None and len(seats) > 1:
+            seats = self._give_by_scheme(self.scheme, seats, given, now)
         while seats and len(self.lanes):
             if len(seats) > 1:
                 seats.sort(key=_by_load)
@@ -63,6 +65,26 @@ class Sharing(Floor):
                 if self._room(seat, now):
                     hungry.append(seat)
             seats = hungry
+
+    def _give_by_scheme(
+        self, scheme: Scheme, seats: list[Seat], given: dict[int, list[Task]], now: float
+    ) -> list[Seat]:
+        """Give as a scheme says, as long as that gives anything; returns who has room when it does not.
+
+        What is left then may not run where the scheme would have it.
+        """
+        took = True
+        while took and seats and len(self.lanes):
+            took = False
+            for seat, share in scheme.shares([(seat, self._room(seat, now)) for seat in seats], len(self.lanes)):
+                ahead = inf if self.hwm else self.horizon - seat.load
+                tasks = self.lanes.take(seat.id, share, ahead, self._cost)
+                if tasks:
+                    took = True
+                    self._assign(seat, tasks, now)
+                    given.setdefault(seat.id, []).extend(tasks)
+            seats = [seat for seat in seats if self._room(seat, now)]
+        return seats
 
     def _room(self, seat: Seat, now: float) -> int:
         """How many more balanced tasks an engine may hold now, however short they are; none when it has enough.

@@ -69,6 +69,7 @@ def test_b11_unknown_keys_name_the_nearest_one_and_the_line(file: Path, monkeypa
         ({"n": True}, TypeError, "n=True"),
         ({"restart": "always"}, ValueError, "'never', 'on-failure'"),
         ({"durability": "high"}, ValueError, "'process', 'full', 'none'"),
+        ({"scheme": "pure"}, ValueError, "scheme='pure'.*'leastload', 'lru', 'plainrandom', 'weighted', 'twobin'"),
         ({"engine_timeout": float("nan")}, ValueError, "engine_timeout"),
         ({"start_timeout": 0}, ValueError, "more than 0"),
         ({"engines": "slurm"}, ValueError, "this version has 'local'"),

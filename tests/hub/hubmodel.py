@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from random import Random
 
 from tests.hub.net import (
     AbortAnswer,
@@ -111,7 +112,7 @@ class Hub:
         self, moment: Moment, disk: Disk, ends: dict[int, EngineEnd], scheme: str, hwm: int, check: bool
     ) -> None:
         self.moment, self.disk, self.oracle, self.ends, self.check = moment, disk, disk.oracle, ends, check
-        self.rules = Scheduler(hwm=hwm)
+        self.rules = Scheduler(hwm=hwm, scheme=scheme, random=Random(len(disk.engines)))
         self.engines: dict[int, Record] = {}  # living ones, by id
         self.clients: dict[int, ClientEnd] = {}
         self.next = dict(disk.next)

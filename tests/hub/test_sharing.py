@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from tuiparallel.hub.events import (
@@ -14,6 +16,7 @@ from tuiparallel.hub.events import (
     TasksSubmitted,
 )
 from tuiparallel.hub.scheduler import Scheduler
+from tuiparallel.hub.seats import LEAST_LOAD, SCHEMES
 from tuiparallel.hub.sharing import PATIENCE
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import task_id
@@ -23,15 +26,16 @@ from tuiparallel.wire.messages import Lease, Ran, Work
 class Desk:
     """A scheduler with a clock that the test moves."""
 
-    def __init__(self, engines: int) -> None:
-        self.scheduler = Scheduler(horizon=0.010)
+    def __init__(self, engines: int, scheme: str = "leastload") -> None:
+        self.scheduler = Scheduler(horizon=0.010, scheme=scheme, random=Random(5))
         self.now = 100.0
         self.counter = 0
         for engine in range(engines):
             self.scheduler.handle(EngineJoined(engine), self.now, self.now)
 
-    def submit(self, count: int, name: str = "f") -> None:
-        batch = Batch(task_id(1, self.counter), count, Work(0, name, True, self.now), name.encode(), b"c", [b"x"])
+    def submit(self, count: int, name: str = "f", targets: list[int] | None = None) -> None:
+        work = Work(0, name, True, self.now, targets)
+        batch = Batch(task_id(1, self.counter), count, work, name.encode(), b"c", [b"x"])
         self.counter += count
         self.scheduler.handle(TasksSubmitted(batch), self.now, self.now)
 
@@ -111,3 +115,49 @@ def test_a_tail_of_tiny_tasks_is_not_moved_about(desk: Desk) -> None:
     desk.given()
     desk.finish(1, 20, 0.000_001)
     assert not [effect for effect in desk.settle() if isinstance(effect, RevokeTasks)]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_under_every_scheme_all_that_waits_is_given_out_and_engines_are_kept_busy(scheme: str) -> None:
+    desk = Desk(4, scheme)
+    desk.submit(4, "first")
+    for engine, count in desk.given().items():
+        assert count == 1, "a function never seen may be a long one"
+        desk.finish(engine, 1, 0.000_001)
+    desk.submit(3000, "first")
+    given, turns = 0, 0
+    while len(desk.scheduler.lanes) or any(seat.held for seat in desk.scheduler.seats.values()):
+        given += sum(desk.given().values())
+        for engine, seat in desk.scheduler.seats.items():
+            assert seat.held or len(desk.scheduler.lanes) < 1000, "nobody idles while there is much to do"
+            desk.finish(engine, len(seat.held), 0.000_001)
+        turns += 1
+        assert turns < 100
+    assert given == 3000
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_may_run_only_where_no_scheme_would_have_it_runs_there(scheme: str) -> None:
+    desk = Desk(8, scheme)
+    desk.submit(1, targets=[6])
+    assert desk.given() == {6: 1}
+
+
+@pytest.mark.parametrize("scheme", [LEAST_LOAD, "lru"])
+def test_least_load_goes_by_seconds_and_lru_by_turns(scheme: str) -> None:
+    desk = Desk(2, scheme)
+    for name, seconds in (("long", 0.004), ("short", 0.000_1)):
+        desk.submit(2, name)
+        desk.given()
+        for engine in (0, 1):
+            desk.finish(engine, 1, seconds)
+    desk.submit(1, "long", [0])
+    assert desk.given() == {0: 1}
+    found = []
+    for _ in range(3):
+        desk.submit(1, "short")
+        found += list(desk.given())
+    if scheme == LEAST_LOAD:
+        assert found == [1, 1, 1], "three short ones are less than a long one"
+    else:
+        assert found in ([0, 1, 0], [1, 0, 1])

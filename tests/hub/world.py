@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from tests.hub.hubmodel import Disk, Hub
 from tests.hub.net import LOST, AbortRequest, ClientEnd, EngineEnd, Line, Moment, Peer, Supervisor
 from tests.hub.oracle import BrokenError, Oracle
-from tuiparallel.hub.seats import SCHEMES
+from tuiparallel.hub.seats import LEAST_LOAD, SCHEMES
 from tuiparallel.wire.ids import task_id
 from tuiparallel.wire.messages import Need, Work
 
@@ -73,7 +73,7 @@ class World:
     def __init__(self, seed: int, check: bool = True) -> None:
         self.seed, self.check = seed, check
         self.random = random.Random(seed)
-        self.scheme = self.random.choice(SCHEMES) if self.random.random() < 0.5 else SCHEMES[0]
+        self.scheme = self.random.choice([LEAST_LOAD] * 4 + list(SCHEMES))
         self.hwm = self.random.choice([0, 0, 0, 1, 3])
         self.moment = Moment()
         self.counts: Counter[str] = self.moment.counts

@@ -40,10 +40,13 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     stop_grace: float = 1.0  # between SIGTERM and SIGKILL
     window_seconds: float = 0.010  # how much work an engine holds ahead
     hwm: int = 0  # tasks an engine may hold; 0: adaptive
+    scheme: str = "leastload"  # which engine gets a task that several may have; see CHOICES
     history_rows: int = 1_000_000
     history_bytes: int = 1 << 30
     history_age: float = 7 * 86400.0
-    keep_calls: bool = True  # arguments stay in the history with their tasks, for resubmit; off: until those have ended
+    keep_calls: bool = (
+        True  # arguments stay in the history with their tasks, for resubmit; off: until those have ended
+    )
     open_bytes: int = 4 << 30
     free_disk: int = 256 << 20
     blob_keep: int = 128 << 20  # of ended tasks' large buffers, kept after everyone who waited has them
@@ -55,7 +58,11 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     log_level: str = "INFO"
 
 
-CHOICES = {"restart": ("never", "on-failure"), "durability": ("process", "full", "none")}
+CHOICES = {
+    "restart": ("never", "on-failure"),
+    "durability": ("process", "full", "none"),
+    "scheme": ("leastload", "lru", "plainrandom", "weighted", "twobin"),
+}
 
 
 def checked(config: ClusterConfig) -> ClusterConfig:
