@@ -39,6 +39,7 @@ def tuipar(*arguments: str, **options: object) -> subprocess.CompletedProcess[st
         (["start", "-n", "-1"], "0 or more"),
         (["start", "--name", "a/b"], "allowed are"),
         (["start", "--restart", "always"], "on-failure"),
+        (["start", "--scheme", "pure"], "plainrandom"),
         (["stop", "a/b"], "allowed are"),
         (["logs", "hubb"], "hub"),
     ],

@@ -87,11 +87,14 @@ def start(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="its name; default: a new one")] = None,
     restart: Annotated[str | None, typer.Option("--restart", metavar="WHEN", help="never or on-failure")] = None,
     ip: Annotated[str | None, typer.Option("--ip", metavar="ADDR", help="listen on TCP, encrypted; or '*'")] = None,
+    scheme: Annotated[
+        str | None, typer.Option("--scheme", metavar="NAME", help="leastload, lru, plainrandom, weighted or twobin")
+    ] = None,
 ) -> int:
     """Start a cluster, return when it is ready, and leave it running. Prints its name."""
     from tuiparallel.cli.starting import start as run_start
 
-    return run_start(call, n, name, restart, ip)
+    return run_start(call, n, name, restart, ip, scheme)
 
 
 @verb(app, "stop")

@@ -9,14 +9,16 @@ from tuiparallel.cli.exits import ExitCode, refused, usage
 from tuiparallel.cli.listing import cluster_row
 
 
-def start(call: Call, n: int | None, name: str | None, restart: str | None, ip: str | None) -> int:
+def start(
+    call: Call, n: int | None, name: str | None, restart: str | None, ip: str | None, scheme: str | None
+) -> int:
     """Start a detached cluster, wait for its engines, print its name."""
     from tuiparallel.cluster.cluster import Cluster
 
     if call.file is not None:
         raise usage("start has no --file: it makes one")
     try:
-        cluster = Cluster(n, name=name or call.named, restart=restart, ip=ip, shutdown_atexit=False)
+        cluster = Cluster(n, name=name or call.named, restart=restart, ip=ip, scheme=scheme, shutdown_atexit=False)
     except (ValueError, TypeError) as error:
         raise usage(str(error)) from error
     with cluster.start_and_connect_sync():
