@@ -50,6 +50,7 @@ _FAILURES = 4  # handshakes in a row that end without a word until the keys are 
 _ADRIFT = 0.3  # seconds after a connection's end until it is ours to connect again
 _QUICKLY = 1.0  # seconds between two of them; an overloaded hub gives up on a peer after five
 _DRAIN = 256  # messages taken per turn, so that one turn stays short
+_OFTEN = 64  # turns after which time is looked at, though messages arrive without a pause
 _GREETING_PATIENCE = 2.0  # seconds until an unanswered Hello is said again
 
 
@@ -106,6 +107,8 @@ class Link:
         self._lock = threading.Lock()
         self._sent = 0  # number of the next frame out
         self._expected = -1  # number of the next frame in; -1: not greeted yet
+        self._polling = False  # somebody relies on the socket's descriptor
+        self._turns = 0
         self._stalled: deque[Message] = deque()  # what a full socket did not take
         self._encrypted = keys is not None
         self._failures = 0  # handshakes that failed since one succeeded
@@ -183,7 +186,7 @@ class Link:
                 return False
         self._sent = following(self._sent)
         # Sending may swallow the edge that announces input: whoever polls must be told.
-        if readable(self._socket):
+        if self._polling and readable(self._socket):
             self._wakeup.set()
         return True
 
@@ -205,13 +208,19 @@ class Link:
             ready = self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
         except OSError:  # closed by another thread meanwhile
             return []
+        finally:
+            self._polling = False
         for handle, _ in ready:
             if handle == self._wakeup_fd:
                 self._wakeup.clear()
             elif handle == self._monitor_fd:
                 self._watch()
-        self._upkeep()
-        return self._drain()
+        messages = self._drain()
+        self._turns += 1
+        if not messages or self._stalled or self._turns % _OFTEN == 0:
+            self._upkeep()
+        self._polling = False
+        return messages
 
     def _drain(self) -> list[Message]:
         frames: list[bytes] = []
@@ -222,6 +231,8 @@ class Link:
                 frames.append(self._socket.recv(NOBLOCK))
             if len(frames) == _DRAIN:
                 self._wakeup.set()  # there may be more, and its edge is gone
+            elif not frames:
+                self._polling = True  # from here on, until whoever turns has looked again
         messages: list[Message] = []
         if self._refused_here and self.refusal is not None:
             self._refused_here = False
