@@ -6,7 +6,6 @@ count its messages; what comes out of order, or before a Hello, is dropped and a
 
 from __future__ import annotations
 
-import os
 import select
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -20,7 +19,7 @@ from tuiparallel.link.curve import Gate, ServerKeys
 from tuiparallel.link.failpoints import chance
 from tuiparallel.link.frames import NOBLOCK, SNDMORE_NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.link.ports import bind
-from tuiparallel.link.vigil import WATCH, Vigil
+from tuiparallel.link.vigil import Vigil
 from tuiparallel.wire.messages import (
     ClientHello,
     EngineHello,
@@ -52,6 +51,7 @@ class Sent(Enum):
 
 _RCVMORE = int(zmq.RCVMORE)
 _ROLES = tuple(Role)
+WATCH = 0.0004  # seconds to stay awake between messages in quick succession
 
 Peer = bytes  # a ROUTER's name for one connection; new at each connection
 
@@ -90,8 +90,7 @@ class Doors:
         self._decoders = [FrameDecoder(FromClient), FrameDecoder(FromEngine)]
         self._connections: list[dict[Peer, _Connection]] = [{}, {}]
         self._strangers: list[dict[Peer, None]] = [{}, {}]
-        self._clock = clock or SystemClock()
-        self._vigil = Vigil()
+        self._vigil = Vigil(clock or SystemClock(), WATCH)
         self._poll = select.poll()
         self._role_of: dict[int, Role] = {}  # by descriptor
         # Sockets to be looked at before waiting: a descriptor of 0MQ signals only what comes after somebody has looked
@@ -122,30 +121,14 @@ class Doors:
         ready = self._ready = [role for role in _ROLES if self._unsure[role] and self._look(role)]
         if ready:
             return True
-        began = self._clock.monotonic()
-        found = self._watch_out(began, timeout)
-        if not found:
-            found = self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
         other = False
-        for handle, _ in found:
+        for handle, _ in self._vigil.wait(self._poll.poll, timeout):
             role = self._role_of.get(handle)
             if role is None:
                 other = True
             elif self._look(role):
                 ready.append(role)
-        if ready:
-            self._vigil.learn(self._clock.monotonic() - began)
         return other or bool(ready)
-
-    def _watch_out(self, began: float, timeout: float | None) -> list[tuple[int, int]]:
-        """Stay awake for a moment if that is worth it; what has become readable meanwhile."""
-        if not self._vigil.awake or timeout == 0.0:
-            return []
-        ends = began + (WATCH if timeout is None else min(timeout, WATCH))
-        poll, clock = self._poll.poll, self._clock.monotonic
-        while not (found := poll(0)) and clock() < ends:
-            os.sched_yield()
-        return found
 
     def _look(self, role: Role) -> bool:
         """Whether a message can be taken from this socket."""

@@ -26,6 +26,7 @@ from tuiparallel.link.curve import dress_client
 from tuiparallel.link.failpoints import chance
 from tuiparallel.link.frames import NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.link.outbox import Outbox
+from tuiparallel.link.vigil import Vigil
 from tuiparallel.link.wakeup import Wakeup
 from tuiparallel.wire.connection import Keys
 from tuiparallel.wire.messages import (
@@ -192,10 +193,11 @@ class Link:
 
     # Receiving: one thread at a time ----------------------------------------------------------------------------
 
-    def turn(self, timeout: float | None) -> list[Message]:
+    def turn(self, timeout: float | None, vigil: Vigil | None = None) -> list[Message]:
         """What has arrived, waiting at most `timeout` seconds (None: for ever) for the first of it.
 
-        Greetings are handled here; Welcome and Refused are returned too. May return nothing early (see wake).
+        vigil: may keep the wait awake. Greetings are handled here; Welcome and Refused are returned too. May return
+        nothing early (see wake).
         """
         messages = self._drain()
         if messages:
@@ -205,7 +207,10 @@ class Link:
         if patience is not None:
             timeout = patience if timeout is None else min(timeout, patience)
         try:
-            ready = self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
+            if vigil is not None:
+                ready = vigil.wait(self._poll.poll, timeout)
+            else:
+                ready = self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
         except OSError:  # closed by another thread meanwhile
             return []
         finally:

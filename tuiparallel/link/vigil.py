@@ -1,27 +1,49 @@
-"""Whether the next message is worth staying awake for.
+"""Waiting for the next message without falling asleep when it is worth it.
 
-A process that goes to sleep for a tenth of a millisecond wakes up on a cold core: what it does next takes twice as long,
-and waking it costs the sender time as well. So whoever saw that messages come in quick succession looks out for the
-next one for a moment before sleeping, and offers the core to everybody else between two looks. One that has come late a
-few times ends that. No socket, thread or clock in this file.
+A process that sleeps for a fraction of a millisecond wakes up on a cold core: what it does next takes up to twice as
+long, and waking it costs whoever sends. So a waiter that saw messages come in quick succession looks out for the next
+one for a moment before it sleeps, and offers the core to everybody else between two looks. A few that come late end
+that, so neither an idle process nor one that waits for long tasks pays for it.
 """
 
 from __future__ import annotations
 
-WATCH = 0.0004  # seconds to stay awake
+import os
+from collections.abc import Callable
+
+from tuiparallel.link.clock import Clock
+
 _WEIGHT = 0.125  # of the newest wait in the running share of short ones
+
+Found = list[tuple[int, int]]  # as select.poll gives it: descriptors and events
 
 
 class Vigil:
-    """Learns from how long each wait took. awake: whether the next one should begin with a watch."""
+    """One waiter. watch: seconds to stay awake at the most; a wait that ends within them is a short one."""
 
-    __slots__ = ("_share", "awake")
+    __slots__ = ("_clock", "_share", "watch")
 
-    def __init__(self) -> None:
-        self.awake = False
-        self._share = 0.0  # of the last waits, those that were over within a watch
+    def __init__(self, clock: Clock, watch: float) -> None:
+        self.watch = watch
+        self._clock = clock
+        self._share = 0.0  # of the last waits, those that were short
 
-    def learn(self, seconds: float) -> None:
-        """A wait that ended with a message has taken so long."""
-        self._share += _WEIGHT * ((seconds < WATCH) - self._share)
-        self.awake = self._share > 0.5
+    @property
+    def awake(self) -> bool:
+        """Whether the next wait begins with a watch."""
+        return self._share > 0.5
+
+    def wait(self, poll: Callable[[float | None], Found], timeout: float | None) -> Found:
+        """What poll (of a select.poll, in milliseconds) finds within `timeout` seconds; None: for ever."""
+        clock = self._clock.monotonic
+        began = clock()
+        found: Found = []
+        if self._share > 0.5:
+            ends = began + (self.watch if timeout is None else min(timeout, self.watch))
+            while not (found := poll(0)) and clock() < ends:
+                os.sched_yield()
+        if not found:
+            found = poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
+        if found:
+            self._share += _WEIGHT * ((clock() - began < self.watch) - self._share)
+        return found
