@@ -38,12 +38,16 @@ class Vigil:
         clock = self._clock.monotonic
         began = clock()
         found: Found = []
-        if self._share > 0.5:
+        watched = self._share > 0.5
+        if watched:
             ends = began + (self.watch if timeout is None else min(timeout, self.watch))
             while not (found := poll(0)) and clock() < ends:
                 os.sched_yield()
-        if not found:
-            found = poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
-        if found:
-            self._share += _WEIGHT * ((clock() - began < self.watch) - self._share)
+            if timeout is not None:
+                timeout = max(0.0, began + timeout - clock())
+        if not found and not (watched and timeout == 0.0):
+            found = poll(None if timeout is None else int(timeout * 1000 + 0.999))
+        took = clock() - began
+        if found or took >= self.watch:
+            self._share += _WEIGHT * ((took < self.watch) - self._share)
         return found
