@@ -14,11 +14,13 @@ from collections.abc import Callable
 
 from tuiparallel.link.clock import Deadline
 from tuiparallel.link.link import Link, LinkState
+from tuiparallel.link.vigil import Vigil
 from tuiparallel.wire.messages import Message
 
 _log = logging.getLogger("tuiparallel.client")
 
 _PAUSE = 0.010  # seconds that the background leaves the link alone after somebody has waited
+_WATCH = 0.001  # seconds that a waiting thread may stay awake: a lone call and back
 _LOOK = 0.25  # seconds after which a waiting thread looks again at the clock and the hub
 
 
@@ -59,6 +61,7 @@ class Receiver:
         self._handle = handle
         self._lapsed = lapsed
         self._idle = idle
+        self._vigil = Vigil(link.clock, _WATCH)
         self._turning = threading.Lock()
         self._waiters: dict[_Waiter, None] = {}
         self._drivers = 0  # turns of waiting threads, counted
@@ -96,7 +99,7 @@ class Receiver:
                 left = deadline.left()
                 if left == 0.0 or self._closed:
                     return
-                messages = self._link.turn(_LOOK if left is None else min(left, _LOOK))
+                messages = self._link.turn(_LOOK if left is None else min(left, _LOOK), self._vigil)
                 if messages:
                     self._take(messages)
                 else:

@@ -6,6 +6,7 @@ count its messages; what comes out of order, or before a Hello, is dropped and a
 
 from __future__ import annotations
 
+import select
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
@@ -13,10 +14,12 @@ from typing import Any
 import msgspec
 import zmq
 
+from tuiparallel.link.clock import Clock, SystemClock
 from tuiparallel.link.curve import Gate, ServerKeys
 from tuiparallel.link.failpoints import chance
 from tuiparallel.link.frames import NOBLOCK, SNDMORE_NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.link.ports import bind
+from tuiparallel.link.vigil import Vigil
 from tuiparallel.wire.messages import (
     ClientHello,
     EngineHello,
@@ -47,6 +50,8 @@ class Sent(Enum):
 
 
 _RCVMORE = int(zmq.RCVMORE)
+_ROLES = tuple(Role)
+WATCH = 0.0004  # seconds to stay awake between messages in quick succession
 
 Peer = bytes  # a ROUTER's name for one connection; new at each connection
 
@@ -72,6 +77,7 @@ class Doors:
         *,
         heartbeat: tuple[float, float] = (2.0, 10.0),
         keys: ServerKeys | None = None,
+        clock: Clock | None = None,
     ) -> None:
         if keys is None and any(address.startswith("tcp:") for address in addresses.values()):
             raise ValueError("network ports are never opened without keys")
@@ -84,7 +90,12 @@ class Doors:
         self._decoders = [FrameDecoder(FromClient), FrameDecoder(FromEngine)]
         self._connections: list[dict[Peer, _Connection]] = [{}, {}]
         self._strangers: list[dict[Peer, None]] = [{}, {}]
-        self._poller = zmq.Poller()
+        self._vigil = Vigil(clock or SystemClock(), WATCH)
+        self._poll = select.poll()
+        self._role_of: dict[int, Role] = {}  # by descriptor
+        # Sockets to be looked at before waiting: a descriptor of 0MQ signals only what comes after somebody has looked
+        # and found nothing, and sending counts as looking.
+        self._unsure = [True, True]
         for role in Role:
             socket = self._context.socket(zmq.ROUTER)
             self._sockets.append(socket)
@@ -96,19 +107,33 @@ class Doors:
             except (zmq.ZMQError, OSError):
                 self.close()
                 raise
-            self._poller.register(socket, zmq.POLLIN)
-        self._roles = list(zip(Role, self._sockets, strict=True))
+            handle = int(socket.getsockopt(zmq.FD))
+            self._role_of[handle] = role
+            self._poll.register(handle, select.POLLIN)
         self._ready: list[Role] = list(Role)
 
     def watch(self, handle: int) -> None:
         """Let wait() also end when this descriptor is readable."""
-        self._poller.register(handle, zmq.POLLIN)
+        self._poll.register(handle, select.POLLIN)
 
     def wait(self, timeout: float | None) -> bool:
-        """Whether something can be read, after at most `timeout` seconds (None: for ever)."""
-        ready = self._poller.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
-        self._ready = [role for role, socket in self._roles if any(socket is found for found, _ in ready)]
-        return bool(ready)
+        """Whether something can be read, after at most `timeout` seconds (None: for ever). May return early."""
+        ready = self._ready = [role for role in _ROLES if self._unsure[role] and self._look(role)]
+        if ready:
+            return True
+        other = False
+        for handle, _ in self._vigil.wait(self._poll.poll, timeout):
+            role = self._role_of.get(handle)
+            if role is None:
+                other = True
+            elif self._look(role):
+                ready.append(role)
+        return other or bool(ready)
+
+    def _look(self, role: Role) -> bool:
+        """Whether a message can be taken from this socket."""
+        found = self._unsure[role] = readable(self._sockets[role])
+        return found
 
     def drain(self, messages_limit: int = 512, bytes_limit: int = 8 << 20) -> list[tuple[Role, Peer, Message]]:
         """What wait() has found, a fair share from each socket, in order per connection."""
@@ -116,7 +141,7 @@ class Doors:
         for role in self._ready:
             socket = self._sockets[role]
             size = count = 0
-            while size < bytes_limit and count < messages_limit and (count == 0 or readable(socket)):
+            while size < bytes_limit and count < messages_limit and (count == 0 or self._look(role)):
                 try:
                     peer, frame, whole = _receive(socket)
                 except zmq.Again:
@@ -166,6 +191,7 @@ class Doors:
             strangers.clear()
         strangers[peer] = None
         self._connections[role].pop(peer, None)
+        self._unsure[role] = True
         try:
             self._sockets[role].send_multipart([peer, encode(0, SayHello())], NOBLOCK)
         except zmq.ZMQError:
@@ -178,6 +204,7 @@ class Doors:
             return Sent.GONE
         if isinstance(message, (Welcome, EngineWelcome, SupervisorWelcome)):
             connection.sent = 0
+        self._unsure[role] = True
         socket = self._sockets[role]
         if chance("link.drop"):
             connection.sent = following(connection.sent)

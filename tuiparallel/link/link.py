@@ -26,6 +26,7 @@ from tuiparallel.link.curve import dress_client
 from tuiparallel.link.failpoints import chance
 from tuiparallel.link.frames import NOBLOCK, FrameDecoder, encode, following, number_of, readable
 from tuiparallel.link.outbox import Outbox
+from tuiparallel.link.vigil import Vigil
 from tuiparallel.link.wakeup import Wakeup
 from tuiparallel.wire.connection import Keys
 from tuiparallel.wire.messages import (
@@ -50,6 +51,7 @@ _FAILURES = 4  # handshakes in a row that end without a word until the keys are 
 _ADRIFT = 0.3  # seconds after a connection's end until it is ours to connect again
 _QUICKLY = 1.0  # seconds between two of them; an overloaded hub gives up on a peer after five
 _DRAIN = 256  # messages taken per turn, so that one turn stays short
+_OFTEN = 64  # turns after which time is looked at, though messages arrive without a pause
 _GREETING_PATIENCE = 2.0  # seconds until an unanswered Hello is said again
 
 
@@ -106,6 +108,8 @@ class Link:
         self._lock = threading.Lock()
         self._sent = 0  # number of the next frame out
         self._expected = -1  # number of the next frame in; -1: not greeted yet
+        self._polling = False  # somebody relies on the socket's descriptor
+        self._turns = 0
         self._stalled: deque[Message] = deque()  # what a full socket did not take
         self._encrypted = keys is not None
         self._failures = 0  # handshakes that failed since one succeeded
@@ -183,16 +187,17 @@ class Link:
                 return False
         self._sent = following(self._sent)
         # Sending may swallow the edge that announces input: whoever polls must be told.
-        if readable(self._socket):
+        if self._polling and readable(self._socket):
             self._wakeup.set()
         return True
 
     # Receiving: one thread at a time ----------------------------------------------------------------------------
 
-    def turn(self, timeout: float | None) -> list[Message]:
+    def turn(self, timeout: float | None, vigil: Vigil | None = None) -> list[Message]:
         """What has arrived, waiting at most `timeout` seconds (None: for ever) for the first of it.
 
-        Greetings are handled here; Welcome and Refused are returned too. May return nothing early (see wake).
+        vigil: may keep the wait awake. Greetings are handled here; Welcome and Refused are returned too. May return
+        nothing early (see wake).
         """
         messages = self._drain()
         if messages:
@@ -202,16 +207,25 @@ class Link:
         if patience is not None:
             timeout = patience if timeout is None else min(timeout, patience)
         try:
-            ready = self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
+            if vigil is not None:
+                ready = vigil.wait(self._poll.poll, timeout)
+            else:
+                ready = self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999)))
         except OSError:  # closed by another thread meanwhile
             return []
+        finally:
+            self._polling = False
         for handle, _ in ready:
             if handle == self._wakeup_fd:
                 self._wakeup.clear()
             elif handle == self._monitor_fd:
                 self._watch()
-        self._upkeep()
-        return self._drain()
+        messages = self._drain()
+        self._turns += 1
+        if not messages or self._stalled or self._turns % _OFTEN == 0:
+            self._upkeep()
+        self._polling = False
+        return messages
 
     def _drain(self) -> list[Message]:
         frames: list[bytes] = []
@@ -222,6 +236,8 @@ class Link:
                 frames.append(self._socket.recv(NOBLOCK))
             if len(frames) == _DRAIN:
                 self._wakeup.set()  # there may be more, and its edge is gone
+            elif not frames:
+                self._polling = True  # from here on, until whoever turns has looked again
         messages: list[Message] = []
         if self._refused_here and self.refusal is not None:
             self._refused_here = False
