@@ -128,7 +128,9 @@ class Executor:
             key = (task.batch.first, engine, effect.state is State.DONE)
             counts[key] = counts.get(key, 0) + 1
         for (batch, engine, done), count in counts.items():
-            registry.sessions[session_of(batch)].open -= count
+            session = registry.sessions[session_of(batch)]
+            session.open -= count
+            feed.client_changed(session.number)
             record = registry.engines.get(engine) if engine is not None else None
             if record is None:
                 continue

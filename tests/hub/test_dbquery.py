@@ -91,6 +91,7 @@ def populated(stage: Stage) -> None:
     one, two = stage.client("aa"), stage.client("bb")
     first, second = stage.engine("u1"), stage.engine("u2")
     one.submit(balanced("f", label="blue"), 6)
+    stage.until(lambda: len(first.queue) + len(second.queue) == 6)  # so that aa-0 is always given out first
     two.submit(direct([first.id, second.id, second.id], "g", label="5"), 3)
     two.submit(Work(1, "cell", True, 1500.5, priority=3, retries=2, targets=[first.id], timeout=2.5), 2)
     stage.until(lambda: len(first.queue) + len(second.queue) == 11)

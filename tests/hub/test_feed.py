@@ -50,6 +50,26 @@ def test_the_rate_is_limited(make_stage: Callable[..., Stage]) -> None:
     assert engine.starts
 
 
+def test_a_clients_numbers_are_told_as_they_change_and_once_a_delta(stage: Stage) -> None:
+    watcher = stage.client("ob", observer=True)
+    watcher.watch()
+    client, engine = stage.client(), stage.engine()
+    number = stage.book.registry.session_of_hex["aa"].number
+
+    def told() -> list[int]:
+        rows = [[row for row in delta.clients if row.session == number] for delta in watcher.deltas()]
+        assert all(len(of_one) <= 1 for of_one in rows)
+        return [row.outstanding for of_one in rows for row in of_one]
+
+    client.submit(balanced(), 500)
+    stage.until(lambda: told()[-1:] == [500])
+    stage.until(lambda: len(engine.queue) == 500)
+    for rest in (300, 100, 0):
+        engine.finish(*engine.queue[:200])
+        stage.until(lambda rest=rest: told()[-1:] == [rest])  # type: ignore[misc]
+    assert len(told()) <= 12, "by numbers, not by tasks"
+
+
 def test_above_the_rate_rows_are_merged_and_nothing_is_missing(stage: Stage) -> None:
     client, engine = stage.client(), stage.engine()
     client.watch()
