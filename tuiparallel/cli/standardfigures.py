@@ -82,7 +82,7 @@ def echo_figures(sizes: Sizes) -> Figures:
     with BareEcho() as bare:
         bare.call()
         return {
-            "blocking_us": 1e6 * median_seconds(bare.call, 10 * sizes.calls),
+            "blocking_us": 1e6 * median_seconds(bare.call, sizes.calls),
             "apply_per_s": sizes.separate / seconds(lambda: bare.stream(sizes.separate)),
             "map_per_s": sizes.tasks / seconds(lambda: bare.stream(sizes.tasks)),
         }

@@ -37,7 +37,7 @@ class Sizes:
     """How much is done for each figure."""
 
     engines: int = 2
-    calls: int = 300  # blocking calls whose median is taken
+    calls: int = 2_000  # blocking calls whose median is taken
     separate: int = 20_000  # single asynchronous calls
     tasks: int = 100_000  # of the long map
     few: int = 1_000  # of the short map
@@ -50,7 +50,7 @@ class Sizes:
 
 
 FULL = Sizes()
-QUICK = Sizes(calls=100, separate=5_000, tasks=20_000, repeats=3, small_arrays=2_000, many_engines=16, idle_s=2.0)
+QUICK = Sizes(calls=1_000, separate=5_000, tasks=20_000, repeats=3, small_arrays=2_000, many_engines=16, idle_s=2.0)
 
 
 def wanted(arguments: Sequence[str]) -> Sizes:
