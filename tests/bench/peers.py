@@ -36,7 +36,7 @@ from tuiparallel.link.clock import SystemClock
 
 SIZES = wanted(sys.argv[2:])
 TASKS, SMALL = (3_000, 1_000) if SIZES is FULL else (300, 100)
-CALLS = SIZES.calls // 3 if SIZES is FULL else QUICK.calls // 5
+CALLS = SIZES.calls // 20 if SIZES is FULL else QUICK.calls // 50
 
 
 def _idle() -> Figures:
