@@ -161,6 +161,7 @@ class Book:
         rows = [
             LimitRow("history: ended tasks", self.rows, config.history_rows),
             LimitRow("history: bytes", self.bytes, config.history_bytes),
+            LimitRow("history: output", self._history.output, config.output_bytes),
             LimitRow("open tasks: bytes", self.open_bytes, config.open_bytes),
         ]
         if self.holdings.limit:

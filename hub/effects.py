@@ -142,6 +142,7 @@ class Executor:
 
     def _batch_over(self, batch: Batch) -> None:
         self.book.journal.ended.append(batch.first)
+        self.book.registry.batch_over(batch.first, self.book.registry.sessions[batch.session])
         self.book.open_bytes -= batch.size
         self.book.tally.batch_over(batch.first)
         if batch.blobs:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from math import inf
 
 from tuiparallel.hub.schema import TaskRecord
-from tuiparallel.wire.ids import COUNTER_BITS, COUNTER_MASK
+from tuiparallel.wire.ids import COUNTER_BITS, COUNTER_MASK, spans
 
 _HAS_BLOBS = "EXISTS (SELECT 1 FROM blobs WHERE owner >= first AND owner < first + count)"
 
@@ -152,9 +152,13 @@ class Evictions:
         sql = "SELECT 1 FROM batches WHERE ended=1 AND delivered=0 LIMIT 1"
         return self._db.execute(sql).fetchone() is not None
 
-    def mark_undelivered(self, firsts: Iterable[int]) -> None:
-        """The client of these submissions is away, and has not had all of their outcomes."""
-        self._db.executemany("UPDATE batches SET delivered=0 WHERE first=?", [(first,) for first in firsts])
+    def mark_undelivered(self, tasks: Iterable[int]) -> None:
+        """The client of these tasks is away, and has not had their outcomes: so of the submissions they belong to."""
+        self._db.executemany(
+            "UPDATE batches SET delivered=0 WHERE first<? AND first>="
+            "(SELECT first FROM batches WHERE first<=? ORDER BY first DESC LIMIT 1)",
+            [(first + count, first) for first, count in spans(tasks)],
+        )
 
     def mark_delivered(self, session: int) -> None:
         """A client is back: what it still waits for is sent, and it is asked for nothing else."""

@@ -10,13 +10,11 @@ import msgspec
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.dependencies import Fact
 from tuiparallel.hub.events import Death, TaskEnded, TasksSubmitted
-from tuiparallel.hub.registry import Session
+from tuiparallel.hub.registry import OWN, Session
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import IdRange, SessionId, TaskId, counter_of, session_of, task_id
 from tuiparallel.wire.messages import MAX_BATCH, ErrorText, Need
 from tuiparallel.wire.states import State
-
-OWN = "r"  # ends the name of the session in which the hub submits again for a client
 
 
 class RefusedError(Exception):
@@ -162,9 +160,20 @@ class Intake:
         if row is None or kept is None or (row[2] and kept[1] is None):
             name = self.book.ranges([id])
             what = f"{name[0][0]}-{name[0][1]}" if name else str(id)
-            raise RefusedError("ResultExpired", f"the hub has forgotten the arguments of {what}: submit it anew")
+            raise RefusedError("ResultExpired", self._why_gone(what, known=id in history.tasks([id])))
         blobs = [(owner - row[0], name, size) for owner, name, size in history.blobs_of_calls(row[0], row[1])]
         return Batch(TaskId(row[0]), row[1], row[3], row[2], kept[1], kept[0], blobs)
+
+    def _why_gone(self, what: str, known: bool) -> str:
+        """Why a task cannot be submitted again. known: it is on record, but what it was called with is not."""
+        if known and not self.book.config.keep_calls:
+            return (
+                f"the arguments of {what} were not kept, since keep_calls is off: submit it anew, and start the cluster "
+                "with keep_calls=True to be able to do this later"
+            )
+        if known:
+            return f"the arguments of {what} are damaged on disk: submit it anew"
+        return f"the hub has forgotten {what}, arguments and all: submit it anew"
 
     def _take_again(self, session: Session, source: Batch, ids: list[TaskId]) -> list[TaskId]:
         work = source.work

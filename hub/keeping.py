@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 from tuiparallel.hub.book import Book
@@ -40,6 +41,7 @@ class Keeping:
         self._slow_next = book.now + SLOW_INTERVAL
         self._sweep_next = book.now + SWEEP_INTERVAL
         self._leases_pruned = 0
+        self._output_stuck = False  # all that may be forgotten has been
         self.homeless = False  # the cluster's directory has been removed: nobody can find it any more
         self._alive = Path(book.config.directory) / "alive"
         self._touch()
@@ -64,7 +66,11 @@ class Keeping:
         if not book.journal:
             self._measure()
         self._prune_leases()
-        if self._forget():
+        self._mark_delivered()
+        if not book.config.keep_calls and book.journal.ended:
+            book.journal.others.append(_mark)
+        more = self._forget()
+        if self._forget_output() or more:
             self._next = book.now + STEP_PAUSE
         if book.now >= self._slow_next:
             self._slow_next = book.now + SLOW_INTERVAL
@@ -82,7 +88,10 @@ class Keeping:
 
     def _measure(self) -> None:
         try:
-            self.book.bytes = self.book.history.bytes()
+            history = self.book.history
+            self.book.holdings.doomed |= history.released  # of arguments that have gone
+            history.released.clear()
+            self.book.bytes = history.bytes()
             self.book.history.vacuum()
         except sqlite3.Error as error:
             log.error("the history cannot be made smaller: %s", error)
@@ -92,6 +101,21 @@ class Keeping:
         holdings = self.book.holdings
         doomed, holdings.doomed = holdings.doomed, set()
         holdings.unlink(self.book.history.unused(doomed))
+
+    def _mark_delivered(self) -> None:
+        """Whose client is away without having had them, and who has come back: what goes first when room is short."""
+        registry = self.book.registry
+        if not (registry.undelivered or registry.returned):
+            return
+        returned, registry.returned = registry.returned, set()
+        undelivered, registry.undelivered = registry.undelivered, set()
+
+        def mark(history: History) -> None:
+            for session in returned:
+                history.mark_delivered(session)
+            history.mark_undelivered(sorted(undelivered))
+
+        self.book.journal.others.append(mark)
 
     # Forgetting ended tasks ----------------------------------------------------------------------------------------
 
@@ -105,10 +129,9 @@ class Keeping:
         oldest_kept = book.date - config.history_age
         if rows and book.journal.ended:
             book.journal.others.append(_mark)
-        chosen = book.history.oldest_ended(STEP, self._awaited(), with_blobs=bool(blobs and not rows))
         step: list[tuple[int, int]] = []
         tasks = 0
-        for first, count, received in chosen:
+        for first, count, received in self._candidates(oldest_kept, rows > 0, blobs > 0):
             wanted = tasks < rows or blobs > 0 or received < oldest_kept
             if not wanted or (step and tasks >= STEP_TASKS):
                 break
@@ -131,6 +154,36 @@ class Keeping:
 
         book.journal.others.append(forget)
         return True
+
+    def _candidates(self, oldest_kept: float, rows: bool, blobs: bool) -> Iterable[tuple[int, int, float]]:
+        """What may be forgotten, first what goes first: too old; delivered, oldest first; then of sessions away longest."""
+        history, spared = self.book.history, self._awaited()
+        for delivered in (True, False):
+            yield from history.oldest_ended(STEP, spared, delivered=delivered, before=oldest_kept)
+        if not (rows or blobs):
+            return
+        with_blobs = blobs and not rows
+        yield from (row for row in history.oldest_ended(STEP, spared, with_blobs) if row[2] >= oldest_kept)
+        if history.has_undelivered():
+            for session in self.book.registry.away_longest():
+                if session.number not in spared:
+                    found = history.undelivered_of(session.number, STEP, with_blobs)
+                    yield from (row for row in found if row[2] >= oldest_kept)
+
+    def _forget_output(self) -> bool:
+        """Forget the oldest of what tasks printed, if there is too much of it; returns whether there may be more."""
+        book = self.book
+        over = book.history.output - book.config.output_bytes
+        if over <= 0:
+            return False
+        spared = self._awaited()
+
+        def forget(history: History) -> None:
+            self._output_stuck = history.forget_output(over, spared) == 0
+
+        book.journal.others.append(forget)
+        stuck, self._output_stuck = self._output_stuck, False
+        return not stuck
 
     def _awaited(self) -> set[SessionId]:
         """Sessions with outcomes that a connected client is still to be sent, or has not confirmed."""

@@ -75,7 +75,7 @@ def without_output(ran: Ran) -> Ran:
 def _size(extras: Extras | None) -> int:
     if extras is None:
         return 0
-    size = len(extras.stdout) + len(extras.stderr)
+    size = _bytes(extras.stdout) + _bytes(extras.stderr)
     if extras.outputs:
         size += len(_pack(extras.outputs))
     if extras.execute_result is not None:
@@ -84,7 +84,11 @@ def _size(extras: Extras | None) -> int:
 
 
 def _cut(text: str) -> str:
-    return _note(len(text.encode(errors="surrogatepass"))) if text else ""
+    return _note(_bytes(text)) if text else ""
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
 def _note(size: int) -> str:

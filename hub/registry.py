@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from tuiparallel.wire.ids import EngineId, SessionId
+from tuiparallel.wire.ids import COUNTER_BITS, EngineId, SessionId, task_id
 from tuiparallel.wire.known import KnownFunctions
 from tuiparallel.wire.messages import ErrorText, Exited, Outcome, Reply, Vital
 from tuiparallel.wire.states import EngineState
 
 Peer = bytes
+OWN = "r"  # ends the name of the session in which the hub submits again for a client
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +105,9 @@ class Registry:
         self.supervisor_of_peer: dict[Peer, Supervisor] = {}
         self.expected = 0  # engines the cluster should have
         self.coming = 0  # engines that were asked for and have not joined
+        # Not on record yet: what ended, or was under way, while its client was away; and who has come back since.
+        self.undelivered: set[int] = set()
+        self.returned: set[int] = set()
 
     def living(self) -> list[Engine]:
         """Engines that are not dead, by id."""
@@ -153,6 +157,9 @@ class Registry:
         self.next_session = max(self.next_session, session.number + 1)
 
     def connect_session(self, session: Session, peer: Peer) -> None:
+        if self.undelivered:
+            self.undelivered = {id for id in self.undelivered if id >> COUNTER_BITS != session.number}
+        self.returned.add(session.number)
         if session.peer is not None:
             self.session_of_peer.pop(session.peer, None)
         session.peer = peer
@@ -168,6 +175,8 @@ class Registry:
         if session.peer is not None:
             self.session_of_peer.pop(session.peer, None)
             session.peer = None
+        unsent = (name for names in (session.sizes, session.backlog) for name in names)
+        self.undelivered.update(task_id(session.number, counter) for hex, counter in unsent if hex == session.hex)
         session.under_way = 0
         session.sizes.clear()
         session.backlog.clear()
@@ -178,6 +187,18 @@ class Registry:
         self.disconnect_session(session)
         del self.sessions[session.number]
         del self.session_of_hex[session.hex]
+
+    def batch_over(self, first: int, session: Session) -> None:
+        """All tasks of a submission have ended; if nobody takes their outcomes now, that is to be remembered."""
+        if session.peer is None:
+            asker = self.session_of_hex.get(session.hex.removesuffix(OWN)) if session.hex.endswith(OWN) else None
+            if asker is None or asker.peer is None:
+                self.undelivered.add(first)
+
+    def away_longest(self) -> list[Session]:
+        """Sessions that are not connected, by how long."""
+        away = [session for session in self.sessions.values() if session.peer is None]
+        return sorted(away, key=lambda session: (session.away_at, session.number))
 
     def forget_engine(self, engine: Engine) -> None:
         """An engine that is dead, and no longer shown."""

@@ -6,12 +6,13 @@ import os
 import shutil
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from tests.hub.stage import ClientPeer, EnginePeer, Stage, balanced
 from tuiparallel.hub import delivery, keeping
 from tuiparallel.wire.ids import task_id
-from tuiparallel.wire.messages import BlobUse, ClientBye, Ran, Results
+from tuiparallel.wire.messages import BlobUse, ClientBye, Extras, Ran, Results
 from tuiparallel.wire.states import State
 
 Make = Callable[..., Stage]
@@ -135,6 +136,179 @@ def test_away_clients_are_no_reason_to_keep(make_stage: Make) -> None:
     client.link.send(ClientBye())
     stage.advance(6)
     assert rows(stage) == []
+
+
+def test_p6_delivered_ones_go_first_then_those_of_sessions_away_longest(make_stage: Make) -> None:
+    stage = make_stage(history_rows=100)
+    first, second, there = stage.client("first"), stage.client("second"), stage.client("there")
+    engine = stage.engine()
+    for client in (first, second):
+        client.submit(balanced(), 5)
+    stage.until(lambda: len(engine.queue) == 10)
+    for client in (second, first):  # the second one leaves first
+        client.link.send(ClientBye())
+        stage.until(lambda hex=client.hex: stage.book.registry.session_of_hex[hex].peer is None)  # type: ignore[misc]
+        stage.advance(5)
+    engine.finish()
+    stage.until(lambda: not engine.unkept)
+    run(stage, there, 4)
+    stage.advance(5)
+    assert len(rows(stage)) == 30
+
+    def left() -> dict[str, int]:
+        numbers = {session.number: hex for hex, session in stage.book.registry.session_of_hex.items()}
+        found = dict.fromkeys(numbers.values(), 0)
+        for id in rows(stage):
+            found[numbers[id >> 40]] += 1  # type: ignore[index]
+        return found
+
+    def shrink(limit: int) -> dict[str, int]:
+        stage.book.config = msgspec.structs.replace(stage.book.config, history_rows=limit)
+        stage.advance(5)
+        return left()
+
+    assert shrink(20) == {"first": 5, "second": 5, "there": 10}, "what is delivered, though it is newer"
+    assert shrink(10) == {"first": 5, "second": 5, "there": 0}
+    assert shrink(5) == {"first": 5, "second": 0, "there": 0}
+    assert shrink(0) == {"first": 0, "second": 0, "there": 0}
+
+
+def test_what_a_client_came_back_for_is_delivered_after_all(
+    make_stage: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "UNDER_WAY", 50_000)
+    stage = make_stage()
+    client, engine = stage.client(), stage.engine()
+    client.sends_got = False
+    client.submit(balanced(), 10)
+    client.submit(balanced(), 2)
+    stage.until(lambda: len(engine.queue) == 12)
+    engine.finish(*engine.queue[10:], body=b"small")
+    client.outcome(11)
+    engine.finish(body=b"x" * 20_000)
+    stage.until(lambda: not engine.unkept)
+
+    def undelivered() -> list[int]:
+        return [row[0] for row in stage.history.query("SELECT first FROM batches WHERE delivered=0")]
+
+    stage.advance(5)
+    assert undelivered() == [], "a connected client is sent the rest"
+    client.waits = [(0, 10)]
+    client.link.greet_again()  # what it had not confirmed is sent again
+    stage.rounds(5)
+    client.link.send(ClientBye())
+    stage.until(lambda: stage.book.registry.session_of_hex["aa"].peer is None)
+    stage.advance(5)
+    assert undelivered() == [task_id(1, 0)], "the small ones are not counted as under way"
+    stage.restart()
+    assert undelivered() == [task_id(1, 0)]
+    again = ClientPeer(stage, "aa")
+    again.waits = [(0, 10)]
+    stage.until(lambda: len(again.outcomes) == 10)
+    stage.advance(5)
+    assert undelivered() == []
+
+
+def test_what_the_hub_submits_again_is_delivered_to_whoever_asked(stage: Stage) -> None:
+    client, engine = stage.client(), stage.engine(auto=True)
+    client.submit(balanced())
+    client.outcome(0)
+
+    def undelivered() -> list[int]:
+        return [row[0] & 0xFF for row in stage.history.query("SELECT first FROM batches WHERE delivered=0")]
+
+    client.ask("resubmit", tasks=[("aa", 0, 1)])
+    client.ask("get_result", tasks=[("aar", 0, 1)])
+    client.outcome(0, "aar")
+    stage.advance(5)
+    assert undelivered() == []
+    engine.auto = False
+    client.ask("resubmit", tasks=[("aa", 0, 1)])
+    stage.until(lambda: engine.queue)
+    client.link.send(ClientBye())
+    stage.until(lambda: stage.book.registry.session_of_hex["aa"].peer is None)
+    engine.finish()
+    stage.until(lambda: not engine.unkept)
+    stage.advance(5)
+    assert undelivered() == [1]
+
+
+def test_p6_output_is_bounded_oldest_first_and_results_stay(make_stage: Make) -> None:
+    stage = make_stage(output_bytes=5000)
+    client, engine = stage.client(), stage.engine()
+    for number in range(8):
+        client.submit(balanced())
+        stage.until(lambda: engine.queue)
+        engine.finish(body=b"value", extras=Extras(stdout="é" * 900, stderr="e" * 100, peak_rss=number))
+        client.outcome(number)
+    stage.advance(8)
+    other = stage.client("bb")
+    found = other.ask("db_query", query={}, keys=["stdout", "stderr", "peak_rss", "result_size", "state"])
+    assert [row["state"] for row in found] == ["done"] * 8 and {row["result_size"] for row in found} == {5}
+    assert [row["peak_rss"] for row in found] == list(range(8))
+    cut = [row["stdout"] == "… 1,800 bytes left out\n" and row["stderr"] == "… 100 bytes left out\n" for row in found]
+    assert cut == [True] * 6 + [False] * 2
+    limits = {row[0]: (row[1], row[2]) for row in map(tuple, other.ask("status")["limits"])}
+    assert limits["history: output"] == (3800, 5000)
+    stage.restart()
+    assert stage.history.output == 3800
+    stage.until(lambda: client.link.boot == stage.book.boot)
+    client.ask("purge", tasks=[], targets=[], all=True)
+    stage.rounds(5)
+    assert stage.history.output == 0
+
+
+def test_output_that_somebody_is_still_to_be_sent_is_kept(make_stage: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "UNDER_WAY", 10_000)
+    stage = make_stage(output_bytes=100)
+    client, engine = stage.client(), stage.engine()
+    client.sends_got = False
+    client.submit(balanced(), 3)
+    stage.until(lambda: len(engine.queue) == 3)
+    engine.finish(body=b"x" * 20_000, extras=Extras(stdout="a" * 1000))
+    stage.until(lambda: not engine.unkept)
+    stage.advance(6)
+    assert stage.history.output == 3000
+    client.sends_got = True
+    client.link.greet_again()
+    stage.until(lambda: len(client.outcomes) == 3)
+    assert {outcome.extras.stdout for found in client.outcomes.values() for outcome in found if outcome.extras} == {
+        "a" * 1000
+    }
+    stage.advance(6)
+    assert stage.history.output <= 100
+
+
+def test_without_keep_calls_arguments_go_when_all_their_tasks_have_ended(make_stage: Make) -> None:
+    stage = make_stage(keep_calls=False)
+    client, engine = stage.client(), stage.engine()
+    store = stage.book.holdings.store
+    sent, made = store.write(b"s" * 50_000), store.write(b"m" * 50_000)
+    client.submit(balanced(), 2, [b"one", b"two"], blobs=[BlobUse(0, sent.name, sent.size)])
+    stage.until(lambda: len(engine.queue) == 2)
+    now = stage.clock.time()
+    lease = engine.queue.pop(0)
+    result = Ran(lease.task, lease.lease, True, now, now, b"ref", None, [(made.name, made.size)])
+    engine.post(lambda number: Results(number, [result]))
+    client.outcome(0)
+    stage.advance(6)
+
+    def kept() -> list[tuple[object, ...]]:
+        return stage.history.query("SELECT calls IS NOT NULL FROM batches")
+
+    assert kept() == [(1,)] and (store.folder / sent.name).exists(), "one of them is still open"
+    engine.finish()
+    client.outcome(1)
+    stage.advance(6)
+    assert kept() == [(0,)]
+    assert not (store.folder / sent.name).exists() and (store.folder / made.name).exists()
+    other = stage.client("bb")
+    (row,) = other.ask("db_query", query={"msg_id": "aa-1"}, keys=["size", "buffers", "result_buffers", "name"])
+    assert (row["size"], row["buffers"], row["name"]) == (None, None, "f") and row["result_buffers"]
+    other.ask("get_result", tasks=[("aa", 0, 2)])
+    assert other.outcome(0, "aa").body == b"ref"
+    error = other.ask("resubmit", tasks=[("aa", 1, 1)])
+    assert error.ename == "ResultExpired" and "aa-1" in error.evalue and "keep_calls" in error.evalue
 
 
 def test_orphaned_blobs_of_dead_writers_are_swept_and_those_of_living_ones_stay(make_stage: Make) -> None:
