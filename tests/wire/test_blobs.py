@@ -89,6 +89,18 @@ def test_a_reader_cannot_write(store: BlobStore) -> None:
         view[0] = 1
 
 
+def test_more_blobs_can_be_open_than_a_process_may_have_mappings(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(descriptor: int, size: int) -> memoryview:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    blob = store.write(b"abc" * 1000)
+    monkeypatch.setattr(blobs, "mapped", none)
+    view = store.open(blob.name, 3000)
+    assert view == b"abc" * 1000 and view.readonly and maps(blob.name) == 0
+
+
 def test_names_are_unique_and_say_who_wrote_them(store: BlobStore) -> None:
     names = {store.write(b"x").name for _ in range(100)} | {BlobStore(store.folder).write(b"x").name}
     assert len(names) == 101

@@ -118,7 +118,7 @@ class BlobStore:
             if size is not None and there != size:
                 raise OSError(errno.EIO, f"blob {name} has {there:,} bytes and should have {size:,}", path)
             if there < REUSABLE:
-                return mapped(descriptor, there) if there else memoryview(b"")
+                return _mapped_or_read(descriptor, there) if there else memoryview(b"")
             return self._locked(descriptor, path, there)
         finally:
             os.close(descriptor)
@@ -247,6 +247,19 @@ class BlobStore:
                 return FileNotFoundError(errno.ENOENT, reason)
             return FileNotFoundError(errno.ENOENT, f"no such blob, it has been removed: {failure.filename}")
         return failure
+
+
+def _mapped_or_read(descriptor: int, size: int) -> memoryview:
+    """The bytes of a small file. A process may have some 65,000 mappings: what is beyond them is copied."""
+    try:
+        return mapped(descriptor, size)
+    except OSError as failure:
+        if failure.errno != errno.ENOMEM:
+            raise
+    content = os.pread(descriptor, size, 0)
+    if len(content) != size:
+        raise OSError(errno.EIO, f"a blob of {size:,} bytes gave only {len(content):,}")
+    return memoryview(content)
 
 
 def _taken(descriptor: int) -> bool:

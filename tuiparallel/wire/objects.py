@@ -22,9 +22,10 @@ from tuiparallel.wire import arrays, pickling, sources
 from tuiparallel.wire.blobs import BlobReader, BlobRef, BlobStore, NoRoom
 from tuiparallel.wire.unsendable import whats_wrong
 
-INLINE_LIMIT = 64 << 10
-"""Bytes up to which a buffer stays in the body, where both ways cost the same: eight copies on its way (25 us for 64 kB)
-and a row of the hub's history (130 us), or a file that is written, mapped and removed (145 us)."""
+INLINE_LIMIT = 32 << 10
+"""Bytes up to which a buffer stays in the body, and so in the hub's history, which writes it to the disk. A file for each
+is written, mapped and removed at about the same cost as a row of 16 kB; from there on it is cheaper, and the hub, which
+all others wait for, has hardly any part in it."""
 
 ROOMLESS_LIMIT = 1 << 20  # bytes up to which a buffer stays in the body when there is no room for blobs
 ALIGNMENT = 16
