@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from tuiparallel.client import display, timing
+from tuiparallel.client import display
 from tuiparallel.client.call import Call
 from tuiparallel.client.durations import seconds
 from tuiparallel.client.ending import Ending
-from tuiparallel.client.metadata import ALIASES, KEYS, Metadata, metadata_of
+from tuiparallel.client.facts import TASK_KEYS, Facts
+from tuiparallel.client.metadata import metadata_of
 from tuiparallel.client.nesting import ranges_of
-from tuiparallel.errors import CompositeError, HubUnreachable, ParallelError, RemoteError, ResultNotReady
+from tuiparallel.client.output import Output
+from tuiparallel.errors import CompositeError, ParallelError, RemoteError, ResultNotReady
 from tuiparallel.wire.ids import IdRange, msg_id
 from tuiparallel.wire.messages import Kind
 from tuiparallel.wire.states import State
 
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
-    from tuiparallel.client.streaming import OutputStream
-
-_KEYS = frozenset(KEYS) | frozenset(ALIASES)
 
 
 class Part(NamedTuple):
@@ -38,11 +36,26 @@ class Part(NamedTuple):
         return None not in self.call.outcomes[self.first : self.first + self.size]
 
 
-class AsyncResult(Ending):
-    """The tasks of one call, or several such, in order.
+class AsyncResult(Facts, Output, Ending):
+    """What a call gives at once: its tasks, in order, and what becomes of them.
 
-    single: one task, whose bare value is the result; otherwise the result is a list with a value per task. Waits take
-    seconds; None and -1 mean for ever, other negative numbers 0. Not a concurrent Future: as_future() gives one.
+        >>> ar = rc[:2].apply_async(pow, 2, 10)
+        >>> ar.get(timeout=10), ar.ready(), ar.successful(), len(ar), ar[0]
+        ([1024, 1024], True, True, 2, 1024)
+        >>> ar.status, ar.engine_id, [m.engine_id for m in ar.metadata]
+        (['ok', 'ok'], [0, 1], [0, 1])
+
+    Of a single task (one target, or a balanced view) the result is a bare value, and so are metadata and its items;
+    of several both are lists with one entry per task, in the order of the targets or of the input. ar[i] and ar[i:j]
+    are items of the result (TimeoutError when it is not there yet, TypeError for a single one), iteration gives them
+    in order as they arrive, ar['key'] and ar.key are items of metadata. `await ar` gives the result, `async for` the
+    items.
+
+    All waits take seconds; None and -1 mean for ever, other negative numbers 0. They end with HubUnreachable when the
+    hub is gone for the client's hub_timeout, after which waiting again works. A dropped AsyncResult frees its result;
+    its tasks go on. `owner` says whether the client keeps no copy in Client.results. It is no concurrent Future,
+    since there `result` is a method: as_future() gives one. After multiprocessing's AsyncResult, as in
+    IPython.parallel.
     """
 
     def __init__(
@@ -80,7 +93,7 @@ class AsyncResult(Ending):
 
     @property
     def msg_ids(self) -> list[str]:
-        """The msg_id of each task, in order."""
+        """The msg_id of each task: a list of str, in order."""
         return [msg_id(session, counter) for session, counter in self._jobs()]
 
     def _jobs(self) -> list[tuple[str, int]]:
@@ -108,7 +121,10 @@ class AsyncResult(Ending):
     # Waiting ----------------------------------------------------------------------------------------------------
 
     def ready(self) -> bool:
-        """Whether all tasks have ended. Does not block."""
+        """Whether all tasks have ended. Does not block.
+        Returns a bool.
+        Raises nothing.
+        """
         parts = self._parts
         while self._ended < len(parts):
             if not parts[self._ended].ended():
@@ -117,7 +133,10 @@ class AsyncResult(Ending):
         return True
 
     def done(self) -> bool:
-        """The same as ready()."""
+        """The same as ready().
+        Returns a bool.
+        Raises nothing.
+        """
         return self.ready()
 
     def _enough(self, return_when: str) -> Callable[[], bool]:
@@ -144,9 +163,16 @@ class AsyncResult(Ending):
         return ranges_of((call.session, call.first + i) for call, i in self._tasks() if call.outcomes[i] is None)
 
     def wait(self, timeout: float | None = None, return_when: str | None = None) -> Any:
-        """Block until all tasks have ended, or `timeout` seconds. Raises nothing, whatever became of them.
+        """Block until all tasks have ended, whatever became of them.
 
-        Returns None; with return_when the sets (done, pending) of AsyncResults, one per task.
+            >>> rc[0].apply_async(abs, -1).wait(timeout=10)
+
+        timeout: seconds; None and -1: for ever. return_when: None, or ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
+        of concurrent.futures: wait for less.
+        Returns None, also when it is late or the hub is gone; with return_when the sets (done, pending) of
+        AsyncResults, one per task.
+        Raises TypeError for a timeout that is no number and ValueError for nan or another return_when, and nothing
+        else.
         """
         try:
             self._wait(timeout, return_when)
@@ -162,9 +188,23 @@ class AsyncResult(Ending):
     ) -> Any:
         """The result, when all tasks have ended.
 
-        Raises TimeoutError when it is late (waiting again works), the RemoteError of a single task that failed, a
-        CompositeError when one or more of several did, HubUnreachable. With return_exceptions errors stand in the
-        list. return_when=FIRST_EXCEPTION raises at the first failure.
+            >>> bad = rc[:2].apply_async(lambda: 1 / 0)
+            >>> bad.get(timeout=10)
+            Traceback (most recent call last):
+            tuiparallel.errors.CompositeError: 2 of 2 calls of <lambda> failed
+            ...
+            >>> bad.get(return_exceptions=True)[0]
+            <RemoteError[0]:ZeroDivisionError(division by zero)>
+
+        timeout: seconds; None and -1: for ever. return_exceptions: True gives errors in place of values instead of
+        raising; None: as the map was told. return_when: FIRST_EXCEPTION of concurrent.futures raises at the first
+        failure.
+        Returns a bare value of a single task, else a list in the order of the tasks; of gather and reduce what they
+        make of it.
+        Raises TimeoutError when it is late (waiting again works); of a single task that failed its RemoteError, which
+        is also an instance of the exception's own class (`except ZeroDivisionError` works); of several a
+        CompositeError, also when only one failed; EngineError, AbortedTask, TaskTimeout and ResultExpired for what
+        became of the task; DeserializationError when the value cannot be unpacked here; HubUnreachable, ClientClosed.
         """
         if not self.ready() and not self._wait(timeout, return_when):
             raise TimeoutError(self._late(timeout))
@@ -239,22 +279,30 @@ class AsyncResult(Ending):
 
     @property
     def result(self) -> Any:
-        """The result: the same as get()."""
+        """The result: the same as get(), which it calls; it blocks, raises what get() raises, and is no method."""
         return self.get()
 
     @property
     def r(self) -> Any:
-        """The result: the same as get()."""
+        """The result: a short name of `result`."""
         return self.get()
 
     def successful(self) -> bool:
-        """Whether no task failed. Raises ResultNotReady (an AssertionError) before they have ended."""
+        """Whether no task failed.
+        Returns a bool.
+        Raises ResultNotReady (an AssertionError) before all have ended.
+        """
         if not self.ready():
             raise ResultNotReady(f"{self._name} has not ended: wait() first")
         return all(self._error(call, index) is None for call, index in self._tasks())
 
     def exception(self, timeout: float | None = None) -> Exception | None:
-        """The error that get() would raise, or None. Raises TimeoutError when it is late."""
+        """The error that get() would raise.
+
+        timeout: seconds; None and -1: for ever.
+        Returns an exception, or None when all went well.
+        Raises TimeoutError when it is late, HubUnreachable.
+        """
         if not self._wait(timeout):
             raise TimeoutError(self._late(timeout))
         try:
@@ -264,7 +312,16 @@ class AsyncResult(Ending):
         return None
 
     def get_dict(self, timeout: float | None = -1) -> dict[int, Any]:
-        """{engine_id: value}. Raises as get does, and ValueError when one engine ran two of the calls."""
+        """The results by engine.
+
+            >>> rc[:2].apply_async(abs, -1).get_dict(timeout=10)
+            {0: 1, 1: 1}
+
+        timeout: seconds; None and -1: for ever.
+        Returns {engine id: value}.
+        Raises ValueError when one engine ran two of the calls, and what get() raises: TimeoutError, RemoteError,
+        CompositeError, HubUnreachable.
+        """
         values = self.get(timeout)
         if self._single:
             values = [values]
@@ -279,38 +336,14 @@ class AsyncResult(Ending):
 
     @property
     def result_dict(self) -> dict[int, Any]:
-        """The same as get_dict()."""
+        """The results by engine: the same as get_dict(), which it calls."""
         return self.get_dict()
 
     # Facts ------------------------------------------------------------------------------------------------------
 
-    @property
-    def metadata(self) -> Any:
-        """The Metadata of the task, or a list with one per task. At any time."""
-        if self._single:
-            return metadata_of(*self._task(0))
-        return [metadata_of(call, index) for call, index in self._tasks()]
-
-    @property
-    def data(self) -> Any:
-        """What the task published: a dict, or a list with one per task."""
-        return self["data"]
-
-    def _fact(self, key: str) -> Any:
-        metadata = self.metadata
-        return metadata[key] if isinstance(metadata, Metadata) else [one[key] for one in metadata]
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _KEYS:
-            return self._fact(name)
-        if isinstance(getattr(type(self), name, None), property):
-            # A property raised AttributeError, and Python asks here as if there were no such property.
-            return getattr(type(self), name).fget(self)
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str):
-            if key not in _KEYS:
+            if key not in TASK_KEYS:
                 raise KeyError(key)
             return self._fact(key)
         if self._single:
@@ -329,7 +362,7 @@ class AsyncResult(Ending):
 
     @property
     def progress(self) -> int:
-        """How many of the len() items are done."""
+        """How many of the len() items are done: an int."""
         return sum(1 for _ in self._ended_tasks())
 
     def __iter__(self) -> Iterator[Any]:
@@ -350,47 +383,32 @@ class AsyncResult(Ending):
             this = [(call.session, call.first + index, 1)]
             self._session.wait(lambda: call.outcomes[index] is not None, None, lambda: this)
 
-    # Times ------------------------------------------------------------------------------------------------------
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since submission, until the last result was received."""
-        return timing.elapsed(self._all_metadata(), self.ready(), self._session.clock.time())
-
-    @property
-    def wall_time(self) -> float:
-        """Seconds from the first submission to the last result. Raises ResultNotReady before that."""
-        if not self.ready():
-            raise ResultNotReady(f"{self._name} has not ended: wait() first")
-        return timing.wall_time(self._all_metadata())
-
-    @property
-    def serial_time(self) -> float:
-        """Seconds of execution, all tasks together. Raises ResultNotReady before all have ended."""
-        if not self.ready():
-            raise ResultNotReady(f"{self._name} has not ended: wait() first")
-        return timing.serial_time(self._all_metadata())
-
-    def timedelta(
-        self, start: Any, end: Any, start_key: Callable[[Any], Any] = min, end_key: Callable[[Any], Any] = max
-    ) -> float:
-        """Seconds from start to end: datetimes, or lists of them, of which start_key and end_key pick one."""
-        first: datetime = start if isinstance(start, datetime) else start_key(start)
-        last: datetime = end if isinstance(end, datetime) else end_key(end)
-        return (last - first).total_seconds()
-
-    def _all_metadata(self) -> list[Metadata]:
-        return [metadata_of(call, index) for call, index in self._tasks()]
-
     # Sending ----------------------------------------------------------------------------------------------------
 
     @property
     def sent(self) -> bool:
-        """Whether tracked arguments were handed over and may be changed again; without track always True."""
+        """Whether tracked arguments were handed over, so that arrays among them may be changed again; without track
+        True.
+        """
         return not self._track or all(call.sent for call, _, _ in self._parts)
 
     def wait_on_send(self, timeout: float | None = -1) -> None:
-        """Block until `sent`. Raises TimeoutError when it is late."""
+        """Block until `sent`: then arrays that were sent may be changed, and the engines compute with the old
+        contents.
+
+            >>> a = np.zeros(1_000_000)
+            >>> with rc[0].temp_flags(track=True) as view:
+            ...     ar = view.apply_async(lambda x: float(x.sum()), a)
+            >>> ar.wait_on_send(timeout=10)
+            >>> a += 1
+            >>> ar.get(timeout=10)
+            0.0
+
+        Without track it returns at once, and changing an array early is a race. timeout: seconds; None and -1: for
+        ever.
+        Returns None.
+        Raises TimeoutError when it is late, HubUnreachable. wait_for_send is the same.
+        """
         limit = seconds("timeout", timeout)
         if not self.sent and not self._session.wait(lambda: self.sent, limit):
             raise TimeoutError(f"{self._name} was not handed over within {limit:g} s")
@@ -400,16 +418,22 @@ class AsyncResult(Ending):
     # Ending -----------------------------------------------------------------------------------------------------
 
     def abort(self, running: bool = False, grace: float = 5.0) -> None:
-        """End what has not started; with running also what has (KeyboardInterrupt, after `grace` seconds a kill).
+        """End the tasks that have not started: get() raises AbortedTask for them at once.
 
-        Raises RuntimeError when all of it has ended.
+        running: also those that run; they get KeyboardInterrupt, and after `grace` seconds their engine is killed and
+        restarted.
+        Returns None when the hub has done it.
+        Raises RuntimeError when all have ended, HubUnreachable.
         """
         if self.ready():
             raise RuntimeError(f"{self._name} has ended: there is nothing to abort")
         self._client.abort(self, block=True, running=running, grace=grace)
 
     def cancel(self) -> bool:
-        """Abort what has not started; whether all tasks ended as aborted by that."""
+        """abort() for those who want no exception, as of a Future.
+        Returns a bool: whether every task was aborted by it before it started.
+        Raises nothing.
+        """
         try:
             if self.ready():
                 return False
@@ -425,7 +449,10 @@ class AsyncResult(Ending):
     # One by one, and together -----------------------------------------------------------------------------------
 
     def split(self) -> list[AsyncResult]:
-        """One AsyncResult per task."""
+        """One AsyncResult per task.
+        Returns a list of them in order, each of a single value.
+        Raises nothing.
+        """
         return [
             AsyncResult(
                 self._client,
@@ -439,42 +466,18 @@ class AsyncResult(Ending):
         ]
 
     def join(self, *others: AsyncResult) -> AsyncResult:
-        """One AsyncResult of this one's tasks and the others', in order."""
+        """One AsyncResult of several.
+
+            >>> one, two = rc[0].apply_async(abs, -1), rc[1].apply_async(abs, -2)
+            >>> one.join(two).get(timeout=10)
+            [1, 2]
+
+        others: AsyncResults.
+        Returns an AsyncResult of this one's tasks and theirs, in order; its result is a list with one value per task.
+        Raises nothing.
+        """
         parts = [part for one in (self, *others) for part in one._parts]
         return AsyncResult(self._client, parts, single=False, name=self._name, track=self._track)
-
-    # Output and progress ----------------------------------------------------------------------------------------
-
-    def wait_for_output(self, timeout: float | None = -1) -> bool:
-        """Whether all output is here; it comes with the results, so this waits for them, at most `timeout` seconds."""
-        try:
-            return self._wait(timeout)
-        except HubUnreachable:
-            return self.ready()
-
-    def stream_output(self) -> OutputStream:
-        """A context manager within which the tasks' output is printed as it comes; each line once."""
-        from tuiparallel.client.streaming import OutputStream
-
-        return OutputStream(self)
-
-    def display_outputs(self, groupby: str = "type", result_only: bool = False) -> None:
-        """Print the output of all tasks, under a line that names stream and engine.
-
-        groupby: 'type' (all stdout, all stderr, all results), 'engine', or 'order' (of targets).
-        """
-        display.display_outputs(self._all_metadata(), groupby, result_only)
-
-    def wait_interactive(
-        self, interval: float = 0.1, timeout: float | None = -1, return_when: str = ALL_COMPLETED
-    ) -> None:
-        """Wait with a progress bar on stderr. Raises TimeoutError when it is late."""
-        from tuiparallel.client.progress import wait_with_bar
-
-        limit = seconds("timeout", timeout)
-        enough = self._enough(return_when)
-        if not wait_with_bar(self._session, enough, lambda: (self.progress, len(self)), self._name, interval, limit):
-            raise TimeoutError(self._late(limit))
 
 
 def _as_remote(error: Exception) -> RemoteError:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tuiparallel.client.asyncresult import AsyncResult, Part
 from tuiparallel.client.flags import Flag
+from tuiparallel.client.mapoptions import MapOptions
 from tuiparallel.client.mapresult import AsyncMapResult
 from tuiparallel.client.submitting import Order
 from tuiparallel.client.targets import chosen
-from tuiparallel.client.view import MapOptions, View, apply_order
+from tuiparallel.client.view import View, apply_order
 from tuiparallel.wire.functions import pack_function
 from tuiparallel.wire.messages import MAX_BATCH, Kind
 
@@ -19,9 +20,25 @@ if TYPE_CHECKING:
 
 
 class LoadBalancedView(View):
-    """Each call runs on one engine, chosen by the hub; targets (None: any) restrict which.
+    """A view that runs each call on one engine, which the hub chooses: one that is idle, or the least busy one.
 
-    More flags: after, follow (what to wait for, where to run), timeout (seconds for that), retries, retry_on, priority.
+        >>> lview = rc.load_balanced_view()
+        >>> lview.map_sync(lambda x: x * x, range(6))
+        [0, 1, 4, 9, 16, 25]
+        >>> with lview.temp_flags(retries=2, priority=5, timeout=10):
+        ...     ar = lview.apply_async(pow, 2, 4)
+        >>> ar.get(timeout=10), ar.engine_id in rc.ids
+        (16, True)
+
+    targets: None (any engine, also ones that come later), or a list of ints that calls are restricted to. Without any
+    engine calls wait for the first one. It has no push, pull, scatter, gather, execute and run, since no engine is
+    meant.
+
+    More flags than other views, see set_flags: after and follow (what tasks wait for, and where they run), timeout
+    (seconds for these to be met, None: no limit), retries (attempts after the first one), retry_on, priority. A task
+    whose dependencies cannot be met any more ends with ImpossibleDependency, with one that does not exist
+    InvalidDependency, after timeout DependencyTimeout. By default a call is attempted once: when its engine dies
+    while it may have run, it ends as EngineError.
     """
 
     FLAGS: ClassVar[tuple[str, ...]] = (

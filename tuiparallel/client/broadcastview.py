@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
 
 class BroadcastView(DirectView):
-    """A DirectView in all respects: its calls are one message, fanned out by the hub, with arguments stored once.
+    """A DirectView whose calls are one message to the hub, which fans it out, however many engines it is for.
 
-    is_coalescing is accepted for ipyparallel's sake and changes nothing.
+        >>> rc.broadcast_view().apply_sync(abs, -1)
+        [1, 1, 1, 1]
+
+    In all other respects it is a DirectView: one msg_id per engine, results one by one in the order of `targets`,
+    arguments stored once. is_coalescing: accepted for ipyparallel's sake, changes nothing.
     """
 
     def __init__(self, client: Client, targets: Any, is_coalescing: bool = False, **flags: Any) -> None:
@@ -22,5 +26,5 @@ class BroadcastView(DirectView):
 
     @property
     def is_coalescing(self) -> bool:
-        """As it was given."""
+        """What it was made with: a bool without effect."""
         return self._is_coalescing

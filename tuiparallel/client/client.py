@@ -38,14 +38,32 @@ _MISSING = ("sshserver", "sshkey", "password", "paramiko")
 
 
 class Client(Queries, Control, Waiting):
-    """A connection to a running cluster; safe to use from several threads, and a context manager.
+    """A connection to a running cluster, and where views come from. Safe to use from several threads.
 
-    connection_info: name of a cluster, path of a connection file, a dict with its contents, or None for
-    $TUIPAR_CLUSTER, an engine's own cluster, or the only one running. cluster: a Cluster or a name.
-    timeout bounds connecting, query_timeout a question to the hub, hub_timeout a wait while the hub is gone; seconds.
+        >>> rc = tp.Client()                             # the only cluster that runs; or Client("name")
+        >>> rc.ids                                       # the engines there are
+        [0, 1, 2, 3]
+        >>> rc[0].apply_sync(pow, 2, 10), rc[:2].apply_sync(abs, -1)
+        (1024, [1, 1])
+        >>> rc.close()
 
-    Raises ClusterNotFound, InsecureFile, ConnectTimeout, AuthenticationError, ProtocolMismatch, and ValueError or
-    TypeError for arguments that mean nothing.
+    connection_info: the name of a cluster (str), the path of a connection file (it has a separator or ends in
+    `.json`), a dict with the file's contents, or None for $TUIPAR_CLUSTER, an engine's own cluster, or the only one
+    running. cluster: a Cluster, or a name. timeout: seconds that connecting may take, query_timeout: seconds for an
+    answer of the hub, hub_timeout: seconds that a wait goes on while the hub is gone; each > 0. block: the default of
+    the views' flag. Of **ipyparallel's other arguments cluster_id, profile and url_file are other ways to say which
+    cluster; context, debug, profile_dir and ipython_dir are ignored with a DeprecationWarning.
+
+    As a context manager, `with` and `async with`, it is closed at the end; the cluster runs on. len() is the number
+    of engines, iteration gives a DirectView of each one, rc[key] a DirectView: an int (negative ones count from the
+    end of `ids`), a slice of `ids`, a list of ints, or 'all'.
+
+    Raises ClusterNotFound (no such name or file; it names what runs), InsecureFile (the file is readable by others),
+    ConnectTimeout (no answer in `timeout`), AuthenticationError (wrong key), ProtocolMismatch (another version),
+    ValueError and TypeError for arguments that mean nothing, NotImplementedError for those about ssh. rc[key] raises
+    NoSuchEngine (an IndexError), NoEnginesRegistered, TypeError. Every method raises ClientClosed after close(), and
+    in a forked child; what asks the hub raises HubUnreachable without an answer in query_timeout. After
+    IPython.parallel's Client.
     """
 
     def __init__(
@@ -90,17 +108,19 @@ class Client(Queries, Control, Waiting):
 
     @property
     def name(self) -> str:
-        """The cluster's name."""
+        """The cluster's name, a str."""
         return self._session.connection.name
 
     @property
     def session(self) -> str:
-        """This client's session: the part of its msg_ids before the dash."""
+        """This client's session, 16 hex digits: the part of its msg_ids before the dash."""
         return self._session.hex
 
     @property
     def ids(self) -> list[int]:
-        """The ids of the living engines, ascending; a copy."""
+        """The ids of the living engines: a list of ints, ascending; a copy. Ids are never used again within a
+        cluster.
+        """
         self._session.check()
         return list(self._session.engines or ())
 
@@ -116,29 +136,39 @@ class Client(Queries, Control, Waiting):
 
     @property
     def closed(self) -> bool:
-        """Whether close() was called."""
+        """Whether close() was called: a bool."""
         return self._session.closed
 
     @property
     def history(self) -> History:
-        """The msg_ids of all tasks of this client, in the order of submission."""
+        """The msg_ids of all tasks of this client, in the order of submission: a sequence of str that is kept as
+        ranges.
+        """
         found = History(self._session.hex)
         found.add(0, self._session.submitter.next)
         return found
 
     @property
     def outstanding(self) -> set[str]:
-        """The msg_ids of this client's tasks that have not ended; a copy."""
+        """The msg_ids of this client's tasks that have not ended: a set of str, a copy."""
         return {f"{self._session.hex}-{counter}" for counter in self._session.ledger.open_counters()}
 
     @property
     def results(self) -> KeptResults:
-        """Results by msg_id: `in`, len and iteration cover what the client keeps; [id] finds what lives elsewhere too."""
+        """The results that this client holds, a mapping of msg_id to value (or to the exception of a task that
+        failed).
+
+        `in`, len and iteration cover what the client keeps itself, by get_result(..., owner=False); results[msg_id]
+        finds what a living AsyncResult holds as well. It raises KeyError for what is not here, or has not ended.
+        """
         return KeptResults(self._kept)
 
     @property
     def metadata(self) -> KeptMetadata:
-        """Metadata by msg_id, as results."""
+        """What this client knows of tasks, a mapping of msg_id to Metadata; covers the same tasks as `results`.
+
+        metadata[msg_id] also works for tasks that have not ended, and raises KeyError for what is not here.
+        """
         return KeptMetadata(self._kept)
 
     # Views ------------------------------------------------------------------------------------------------------
@@ -155,7 +185,16 @@ class Client(Queries, Control, Waiting):
         return DirectView(self, ids[0] if single else ids, block=self.block)
 
     def view(self, targets: Any = None, balanced: bool | None = None) -> DirectView | LoadBalancedView:
-        """A view: balanced when no targets are given, direct otherwise, or as `balanced` says."""
+        """A view of some engines: direct or balanced.
+
+            >>> rc.view(), rc.view([0, 1]), rc.view([0, 1], balanced=True)
+            (<LoadBalancedView None>, <DirectView [0,1]>, <LoadBalancedView [0, 1]>)
+
+        targets: as for direct_view or load_balanced_view. balanced: None (balanced when there are no targets, direct
+        otherwise), or a bool.
+        Returns a LoadBalancedView or a DirectView.
+        Raises NoSuchEngine, NoEnginesRegistered and TypeError for targets that name no engines.
+        """
         if balanced is None:
             balanced = targets is None
         return (
@@ -163,7 +202,15 @@ class Client(Queries, Control, Waiting):
         )
 
     def direct_view(self, targets: Any = "all", **flags: Any) -> DirectView:
-        """A DirectView. 'all' is evaluated at each call, other targets now."""
+        """A view whose calls run on each of its engines.
+
+        targets: an int (results are bare values then), a slice, a list of ints (results are lists in its order), or
+        'all' and None: all engines there are at each call. Other targets are looked up now. flags: block, track,
+        label, time_limit, see View.set_flags.
+        Returns a DirectView.
+        Raises NoSuchEngine, NoEnginesRegistered and TypeError for targets that name no engines, KeyError, TypeError
+        and ValueError for flags.
+        """
         self._session.check()
         flags.setdefault("block", self.block)
         return DirectView(self, self._view_targets(targets), **flags)
@@ -175,7 +222,14 @@ class Client(Queries, Control, Waiting):
         return ids[0] if single else ids
 
     def load_balanced_view(self, targets: Any = None, **flags: Any) -> LoadBalancedView:
-        """A LoadBalancedView; targets (None and 'all': any engine) restrict where calls run."""
+        """A view that runs each call on one engine, which the hub chooses.
+
+        targets: None or 'all' for any engine, also ones that come later; an int, a slice or a list of ints restricts
+        where calls run. flags: those of LoadBalancedView, see View.set_flags.
+        Returns a LoadBalancedView.
+        Raises NoSuchEngine, NoEnginesRegistered and TypeError for targets that name no engines, KeyError, TypeError
+        and ValueError for flags.
+        """
         from tuiparallel.client.balancedview import LoadBalancedView
 
         self._session.check()
@@ -183,7 +237,13 @@ class Client(Queries, Control, Waiting):
         return LoadBalancedView(self, targets=targets, **flags)
 
     def broadcast_view(self, targets: Any = "all", is_coalescing: bool = False, **flags: Any) -> BroadcastView:
-        """A BroadcastView: a DirectView whose calls go to the hub as one message."""
+        """A DirectView whose calls go to the hub as one message, however many engines they are for.
+
+        targets and flags: as for direct_view. is_coalescing: accepted for ipyparallel's sake, changes nothing.
+        Returns a BroadcastView.
+        Raises NoSuchEngine, NoEnginesRegistered and TypeError for targets that name no engines, KeyError, TypeError
+        and ValueError for flags.
+        """
         from tuiparallel.client.broadcastview import BroadcastView
 
         self._session.check()
@@ -191,11 +251,26 @@ class Client(Queries, Control, Waiting):
         return BroadcastView(self, self._view_targets(targets), is_coalescing, **flags)
 
     def executor(self, targets: Any = None) -> ViewExecutor:
-        """A concurrent.futures.Executor that runs on a balanced view."""
+        """A concurrent.futures.Executor whose calls run on engines.
+
+            >>> with rc.executor() as pool:
+            ...     pool.submit(pow, 2, 5).result(timeout=10), list(pool.map(abs, [-1, -2]))
+            (32, [1, 2])
+
+        targets: as for load_balanced_view.
+        Returns a ViewExecutor on a new balanced view.
+        Raises what load_balanced_view raises: NoSuchEngine, NoEnginesRegistered, TypeError.
+        """
         return self.load_balanced_view(targets).executor
 
     def activate(self, targets: Any = "all", suffix: str = "") -> DirectView:
-        """In IPython: %px and its family, with `suffix` at their names, work on a new DirectView; returns it."""
+        """In IPython: %px and its family work on a new blocking DirectView.
+
+        targets: as for direct_view. suffix: a str that is put behind the magics' names, as in %px1, so that several
+        views can have their own.
+        Returns the DirectView.
+        Raises RuntimeError outside of IPython, and what direct_view raises.
+        """
         view = self.direct_view(targets)
         view.block = True
         view.activate(suffix)
@@ -213,9 +288,18 @@ class Client(Queries, Control, Waiting):
         track: bool = False,
         ident: Any = None,
     ) -> AsyncResult:
-        """Submit one call. socket is ignored; ident: an engine's id, None for any; subheader: flags of the view.
+        """Submit one call without a view; what all methods of the views come down to.
 
-        Raises TypeError for what is no function, no tuple or list of arguments, no dict of keyword arguments.
+            >>> rc.send_apply_message(None, pow, (2,), {"exp": 3}, ident=0).get(timeout=10)
+            8
+
+        socket: ignored, here for ipyparallel's sake. f: what to call, with args (a tuple or a list, None: none) and
+        kwargs (a dict, None: none). subheader: flags of the call, a dict as for View.set_flags. track: whether `sent`
+        and wait_on_send of the result tell when arrays may be changed. ident: the id of an engine, or None for any,
+        which the hub chooses.
+        Returns an AsyncResult of f's value.
+        Raises TypeError when f cannot be called, args is neither tuple nor list, or kwargs no dict;
+        SerializationError naming what cannot be sent; MessageTooLarge; NoSuchEngine. send_apply_request is the same.
         """
         if not callable(f):
             raise TypeError(f"f must be callable, not {type(f).__name__}: {f!r:.200}")
@@ -232,7 +316,13 @@ class Client(Queries, Control, Waiting):
     def send_execute_request(
         self, socket: Any, code: str, silent: bool = True, metadata: dict[str, Any] | None = None, ident: Any = None
     ) -> AsyncResult:
-        """Execute code on one engine (ident: its id). socket is ignored; metadata: flags of the view."""
+        """Execute source code on one engine, without a view.
+
+        socket: ignored. code: a str. silent: False displays the value of the last expression. metadata: flags of the
+        call, a dict as for View.set_flags. ident: the engine's id, None: the first one.
+        Returns an AsyncResult of an ExecuteReply.
+        Raises TypeError when code is no str, NoEnginesRegistered when there is no engine, NoSuchEngine.
+        """
         if ident is None:
             ids = self.ids
             if not ids:
@@ -244,12 +334,19 @@ class Client(Queries, Control, Waiting):
     # Ending -----------------------------------------------------------------------------------------------------
 
     def spin(self) -> None:
-        """Handle what has arrived, without a request to the hub. Never needed."""
+        """Handle what has arrived, without a request to the hub. Never needed: a thread of the client does it.
+
+        Raises ClientClosed.
+        """
         self._session.check()
         self._session.receiver.poll()
 
     def close(self, linger: float | None = None) -> None:
-        """Leave the hub: what was submitted goes out first, for at most `linger` seconds (None: 1). Tasks go on."""
+        """Leave the hub; tasks go on, and their results can be had by another client. A second call does nothing.
+
+        linger: seconds that what was submitted may take to go out; None: 1 second.
+        Raises nothing.
+        """
         self._session.close(1.0 if linger is None or linger < 0 else float(linger))
 
     def __enter__(self) -> Self:

@@ -50,11 +50,20 @@ class Control:
         running: bool = False,
         grace: float = 5.0,
     ) -> Any:
-        """End queued tasks with AbortedTask; running ones are left alone unless `running`.
+        """End tasks that have not started: they never run, and their results raise AbortedTask at once.
 
-        With running they get KeyboardInterrupt, and after `grace` seconds their engine is killed and restarted.
-        jobs: as for wait; None: all outstanding of this client, or with targets all open tasks of these engines.
-        The answer is {'aborted': [...], 'running': [...], 'done': [...], 'unknown': [...]}, lists of msg_ids.
+            >>> busy = rc[0].apply_async(time.sleep, 0.5)
+            >>> never = rc[0].apply_async(print, "never printed")
+            >>> rc.abort(never, block=True)["aborted"] == never.msg_ids
+            True
+
+        jobs: a msg_id, an AsyncResult, or a collection of these; None: all outstanding tasks of this client. targets:
+        without jobs, all open tasks of these engines, whoever submitted them. running: also those that run now; they
+        get KeyboardInterrupt, and after `grace` seconds their engine is killed and restarted. Tasks that run are left
+        alone otherwise.
+        Returns, or without block an AsyncResult of, {'aborted': [...], 'running': [...], 'done': [...], 'unknown':
+        [...]}, lists of msg_ids: what was ended, what runs on, what had ended before, and what nobody knows.
+        Raises TypeError for what stands for no task, also an index; ValueError for a negative grace; NoSuchEngine.
         """
         positive("grace", grace) if grace else None
         given("block", running, None)
@@ -89,21 +98,40 @@ class Control:
         if isinstance(jobs, Iterable) and not isinstance(jobs, (bytes, bytearray, Mapping)):
             return [job for one in jobs for job in self._jobs_or(one, unknown)]
         # No index into the history: what is aborted is named.
-        raise TypeError(f"{jobs!r} stands for no task to abort: give a msg_id, an AsyncResult, or a collection of these")
+        raise TypeError(
+            f"{jobs!r} stands for no task to abort: give a msg_id, an AsyncResult, or a collection of these"
+        )
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Empty the namespaces of these engines (None: all), each between two tasks and before all that is queued."""
+        """Empty the engines' namespaces: what push, execute and global statements put there is gone.
+
+        On each engine between two tasks: at once, or when the running one ends, before all that is queued. targets:
+        as for direct_view, None: all. block: wait until it is done.
+        Returns None, or without block an AsyncResult of None.
+        Raises NoSuchEngine, TypeError.
+        """
         ids = self._ids(targets)
         return self._command("clear", lambda number: Clear(number, ids), lambda body: None, block)
 
     def send_signal(self, sig: Any, targets: Any = None, block: bool | None = None) -> Any:
-        """Send a signal, a number or a name like 'SIGINT', to these engines (None: all). Raises ValueError, TypeError."""
+        """Send a signal to the processes of engines.
+
+        A task that is hit by SIGINT ends as RemoteError with the ename 'KeyboardInterrupt'. sig: a number, or a name
+        as 'SIGINT' or 'INT'. targets: as for direct_view, None: all. block: wait until it was sent.
+        Returns None, or without block an AsyncResult of None.
+        Raises ValueError for an unknown signal (it names the nearest one), TypeError, NoSuchEngine.
+        """
         number = signal_number(sig)
         ids = self._ids(targets)
         return self._command("signal", lambda request: Signal(request, ids, number), lambda body: None, block)
 
     def restart_engines(self, targets: Any = "all", block: bool | None = None) -> Any:
-        """End these engines and start new ones in their places; {old id: new id}. What ran there is EngineError."""
+        """End engines and start new ones in their places. Nothing is waited for: what runs there ends as EngineError.
+
+        targets: as for direct_view.
+        Returns, or without block an AsyncResult of, {old id: new id}; ids are never used again.
+        Raises NoSuchEngine, TypeError, StartError when there is no supervisor to start them.
+        """
         ids = self._ids(targets)
         return self._command(
             "restart",
@@ -113,7 +141,12 @@ class Control:
         )
 
     def scale(self, n: int, block: bool | None = None) -> Any:
-        """Bring the number of engines to n: start some, or end idle ones, then others. The ids there are then."""
+        """Bring the number of engines to n: start new ones, or end idle ones first and then others as they finish.
+
+        n: an int >= 0. block: wait until there are n.
+        Returns, or without block an AsyncResult of, the list of the ids that are there then.
+        Raises TypeError and ValueError for what is no such number, StartError when there is no supervisor.
+        """
         if isinstance(n, bool) or not isinstance(n, int):
             raise TypeError(f"n is a number of engines, not {n!r}")
         if n < 0:
@@ -130,9 +163,12 @@ class Control:
     def shutdown(
         self, targets: Any = "all", restart: bool = False, hub: bool = False, block: bool | None = None
     ) -> Any:
-        """End these engines, or with hub the whole cluster (this client is closed then). Waits for no task.
+        """End engines, or with hub the whole cluster. No task is waited for: what runs ends as EngineError.
 
-        The answer is the list of engines that were ended; with restart it is restart_engines'.
+        targets: as for direct_view. restart: start new engines in their places, as restart_engines. hub: end every
+        process of the cluster; with block it returns when none is left, and this client is closed.
+        Returns, or without block an AsyncResult of, the list of ids that were ended, with restart {old id: new id}.
+        Raises NoSuchEngine, TypeError, HubUnreachable.
         """
         if restart and not hub:
             return self.restart_engines(targets, block)

@@ -10,10 +10,19 @@ from tuiparallel.wire.messages import Need
 
 
 class Dependency(set[str]):
-    """A set of msg_ids and what has to become of them.
+    """What has to become of some tasks before another one may start (`after`), or where that runs (`follow`): a set
+    of msg_ids.
 
-    all: every one of them, or any. success, failure: which outcomes count. Without msg_ids it is met.
-    Raises ValueError when neither success nor failure counts, or for what stands for no task.
+        >>> one, two = lview.apply_async(abs, -1), lview.apply_async(abs, -2)
+        >>> with lview.temp_flags(after=tp.Dependency([one, two], all=False)):
+        ...     lview.apply_async(abs, -3).get(timeout=10)
+        3
+
+    dependencies: a msg_id, an AsyncResult, a Dependency, or a collection of these. all: True: every one of them,
+    False: any. success, failure: whether a task that succeeded counts, and one that failed. They are attributes of
+    these names. Without msg_ids it is met. A set in all other respects.
+    Raises ValueError when neither success nor failure counts, and for what stands for no task. After
+    IPython.parallel's Dependency.
     """
 
     def __init__(self, dependencies: Any = (), all: bool = True, success: bool = True, failure: bool = False) -> None:
@@ -26,7 +35,12 @@ class Dependency(set[str]):
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Dependency:
-        """The inverse of as_dict(). Raises ValueError naming a key that does not belong there."""
+        """The inverse of as_dict().
+
+        given: a dict with the keys dependencies, all, success, failure; each may be missing.
+        Returns a Dependency.
+        Raises ValueError naming a key that does not belong there, and as Dependency does.
+        """
         known = {"dependencies", "all", "success", "failure"}
         for key in given:
             if key not in known:
@@ -34,7 +48,14 @@ class Dependency(set[str]):
         return cls(**given)
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data, for from_dict and for flags."""
+        """As plain data, which JSON can hold, for from_dict and for the flags after and follow.
+
+            >>> tp.Dependency(["a-1"], failure=True).as_dict()
+            {'dependencies': ['a-1'], 'all': True, 'success': True, 'failure': True}
+
+        Returns a dict with the keys dependencies (a sorted list of msg_ids), all, success, failure.
+        Raises nothing.
+        """
         return {
             "dependencies": sorted(self),
             "all": self.all,
@@ -43,14 +64,30 @@ class Dependency(set[str]):
         }
 
     def check(self, completed: Collection[str], failed: Collection[str] | None = None) -> bool:
-        """Whether it is met: completed are tasks that succeeded, failed those that did not."""
+        """Whether it is met.
+
+            >>> tp.Dependency(["a-1", "a-2"]).check(completed={"a-1"}), tp.Dependency(["a-1", "a-2"], all=False).check({"a-1"})
+            (False, True)
+
+        completed: msg_ids of tasks that succeeded, failed: of those that did not; collections of str.
+        Returns a bool.
+        Raises nothing.
+        """
         if not self:
             return True
         against = self._counting(completed, failed)
         return self <= against if self.all else not self.isdisjoint(against)
 
     def unreachable(self, completed: Collection[str], failed: Collection[str] | None = None) -> bool:
-        """Whether it can never be met any more."""
+        """Whether it can never be met any more.
+
+            >>> tp.Dependency(["a-1", "a-2"]).unreachable(completed=[], failed=["a-1"])
+            True
+
+        completed: msg_ids of tasks that succeeded, failed: of those that did not; collections of str.
+        Returns a bool.
+        Raises nothing.
+        """
         if not self:
             return False
         against: set[str] = set()

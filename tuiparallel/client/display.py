@@ -11,57 +11,67 @@ from tuiparallel.errors import RemoteError
 
 
 class ExecuteReply:
-    """What came of executing code on one engine. Equal to another one of the same task."""
+    r"""What came of executing code on one engine: the value of execute and run.
+
+        >>> reply = rc[0].execute("print('hi'); 2 + 3", silent=False).get(timeout=10)
+        >>> reply.stdout, reply.execute_result["data"]["text/plain"], reply.status, reply.engine_id
+        ('hi\n', '5', 'ok', 0)
+
+    `metadata` is the task's Metadata. Its repr shows count and value, as <ExecuteReply[3]: 5>; two replies are equal
+    when they are of the same task.
+    """
 
     def __init__(self, metadata: Metadata) -> None:
         self.metadata = metadata
 
     @property
     def msg_id(self) -> str:
-        """The task."""
+        """The task's msg_id, a str."""
         return str(self.metadata["msg_id"])
 
     @property
     def stdout(self) -> str:
-        """What was printed."""
+        """What was printed: a str."""
         return str(self.metadata["stdout"])
 
     @property
     def stderr(self) -> str:
-        """What was written to stderr."""
+        """What was written to stderr: a str."""
         return str(self.metadata["stderr"])
 
     @property
     def execute_result(self) -> Any:
-        """{'data': {mime: ...}, 'metadata': {...}, 'execution_count': n}, or None when nothing was displayed."""
+        """{'data': {mime: ...}, 'metadata': {...}, 'execution_count': n} of the last expression; None when it was not
+        displayed.
+        """
         return self.metadata["execute_result"]
 
     @property
     def outputs(self) -> list[Any]:
-        """Displayed mime bundles."""
+        """What was displayed otherwise: a list of mime bundles, {'data': {mime: ...}, 'metadata': {...}}."""
         return list(self.metadata["outputs"])
 
     @property
     def error(self) -> RemoteError | None:
-        """What was raised."""
+        """What was raised: a RemoteError, or None."""
         error: RemoteError | None = self.metadata["error"]
         return error
 
     @property
     def status(self) -> str | None:
-        """'ok' or 'error'."""
+        """'ok' or 'error'; None before it has ended."""
         status: str | None = self.metadata["status"]
         return status
 
     @property
     def engine_id(self) -> int | None:
-        """Where it ran."""
+        """The id of the engine that ran it: an int."""
         engine: int | None = self.metadata["engine_id"]
         return engine
 
     @property
     def execution_count(self) -> int:
-        """The engine's count of executions that displayed something; 0 when nothing was."""
+        """The engine's count of executions that displayed something, an int; 0 when nothing was."""
         found = self.execute_result
         return int(found.get("execution_count", 0)) if found else 0
 

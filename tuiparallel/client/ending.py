@@ -37,13 +37,32 @@ class Ending:
         self._session.when(self.ready, [part.call for part in self._parts], function)
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
-        """Call fn(self) in a thread of its own when all tasks have ended; there get, apply and waits are allowed."""
+        """Call a function when all tasks have ended, or at once when they have.
+
+            >>> import threading
+            >>> told = threading.Event()
+            >>> rc[0].apply_async(abs, -1).add_done_callback(lambda ar: told.set() if ar.get() == 1 else None)
+            >>> told.wait(10)
+            True
+
+        fn: called with this AsyncResult in a thread of the client for callbacks, one after the other: get, apply and
+        waits are allowed there. Its exceptions are logged.
+        Returns None.
+        Raises TypeError when fn cannot be called.
+        """
         if not callable(fn):
             raise TypeError(f"a done callback must be callable, not {type(fn).__name__}")
         self._when_ready(lambda: self._session.callbacks.put(lambda: fn(self)))
 
     def as_future(self) -> concurrent.futures.Future[Any]:
-        """A concurrent Future of the result; its cancel() does not reach the tasks."""
+        """A concurrent.futures.Future of the result; its cancel() does not reach the tasks.
+
+            >>> rc[0].apply_async(abs, -1).as_future().result(timeout=10)
+            1
+
+        Returns the Future; it has the value, or the error, that get() gives.
+        Raises nothing.
+        """
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         future.set_running_or_notify_cancel()
 

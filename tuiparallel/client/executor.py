@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class TaskFuture(Future[Any]):
-    """A real Future of one call; cancel() aborts the call as long as it is queued. `ar` is its AsyncResult."""
+    """A concurrent.futures.Future of one call. `ar` is its AsyncResult; cancel() aborts the call as long as it is
+    queued.
+    """
 
     def __init__(self, ar: AsyncResult) -> None:
         super().__init__()
@@ -28,7 +30,10 @@ class TaskFuture(Future[Any]):
         self._cancelling = False
 
     def cancel(self) -> bool:
-        """Abort the call, if it has not started."""
+        """Abort the call if it has not started.
+        Returns a bool: whether it will never run.
+        Raises nothing.
+        """
         if self.done():
             return super().cancel()
         self._cancelling = True
@@ -41,12 +46,22 @@ class TaskFuture(Future[Any]):
         return False
 
     def result(self, timeout: float | None = None) -> Any:
-        """As of any Future; without a limit the wait is the AsyncResult's, which never is for ever inside a task."""
+        """The call's value, as of any Future.
+
+        timeout: seconds; None: for ever.
+        Returns the value.
+        Raises TimeoutError, CancelledError, the call's RemoteError, HubUnreachable.
+        """
         self._wait_inside(timeout)
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """As of any Future."""
+        """The call's error, as of any Future.
+
+        timeout: seconds; None: for ever.
+        Returns an exception or None.
+        Raises TimeoutError, CancelledError.
+        """
         self._wait_inside(timeout)
         return super().exception(timeout)
 
@@ -71,7 +86,15 @@ class TaskFuture(Future[Any]):
 
 
 class ViewExecutor(Executor):
-    """A concurrent.futures.Executor whose calls run on a view. Shutting it down ends no engine."""
+    """A concurrent.futures.Executor whose calls run on a view, after PEP 3148.
+
+        >>> with tp.ViewExecutor(lview) as pool:
+        ...     future = pool.submit(pow, 2, 5)
+        ...     list(pool.map(abs, range(-3, 0))), future.result(timeout=10)
+        ([3, 2, 1], 32)
+
+    view: any view; its flags go with each call. It is the attribute `view`. Shutting it down ends no engine.
+    """
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -80,7 +103,14 @@ class ViewExecutor(Executor):
         self._open: dict[TaskFuture, None] = {}
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """A Future of fn(*args, **kwargs). Raises RuntimeError after shutdown()."""
+        """Submit fn(*args, **kwargs).
+
+        fn, args, kwargs: as for View.apply.
+        Returns a concurrent Future of its value; cancel() works while it is queued, and its attribute `ar` is the
+        AsyncResult.
+        Raises RuntimeError after shutdown(), and TypeError, SerializationError and MessageTooLarge as View.apply
+        does.
+        """
         with self._lock:
             if self._closed:
                 raise RuntimeError("this executor was shut down: make a new one with view.executor")
@@ -109,7 +139,11 @@ class ViewExecutor(Executor):
     ) -> Iterator[Any]:
         """fn of each element, in order, while the input is read as far ahead as keeps all engines busy.
 
-        timeout: seconds from this call on, after which TimeoutError is raised. chunksize: elements per task.
+        fn: as for View.apply. iterables: the shortest wins; they may be endless. timeout: seconds from this call on;
+        None: no limit. chunksize: elements per task, an int >= 1.
+        Returns an iterator over values.
+        Raises RuntimeError after shutdown(), ValueError for chunksize < 1, TypeError; the iterator raises
+        TimeoutError when a value is late, and the RemoteError of an element that failed.
         """
         with self._lock:
             if self._closed:
@@ -125,7 +159,12 @@ class ViewExecutor(Executor):
         return itertools.chain.from_iterable(found)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls; with cancel_futures abort the queued ones, with wait return when all have ended."""
+        """Take no more calls. Engines live on.
+
+        wait: return when all calls have ended. cancel_futures: abort those that are queued.
+        Returns None.
+        Raises HubUnreachable when the hub does not answer.
+        """
         with self._lock:
             self._closed = True
         open_ones = list(self._open)

@@ -188,7 +188,26 @@ class Flagged:
         return self._flags
 
     def set_flags(self, **flags: Any) -> Self:
-        """Set flags; returns the view. Raises KeyError for an unknown one, TypeError and ValueError for bad values."""
+        """Set flags of this view, for all its later calls in all threads; the same as assigning to attributes of
+        these names.
+
+            >>> rc[0].set_flags(block=True, label="mine").apply(abs, -1)
+            1
+
+        flags of every view: block (bool: methods wait and return results instead of AsyncResults), track (bool:
+        `sent` and wait_on_send of results tell when an array that was sent may be changed again), targets (as
+        Client's methods that make views take them), label (str of at most 256 characters, or None; shown with the
+        tasks), time_limit (seconds per attempt, > 0, or None; then the task is ended with TaskTimeout).
+
+        A LoadBalancedView also has after and follow (a msg_id, AsyncResult, Dependency or its as_dict(), or a
+        collection of msg_ids and AsyncResults: what tasks wait for, and where they run), timeout (seconds for these
+        to be met, None and 0: no limit; then DependencyTimeout), retries (int >= 0: attempts after the first one),
+        retry_on ('error', 'death' of the engine, or 'any'), priority (int, -1000 to 1000; higher ones first).
+
+        Returns the view itself.
+        Raises KeyError for an unknown flag (it names the nearest one), TypeError and ValueError for a value that it
+        cannot have; then no flag was set.
+        """
         checked = {name: self._checked(name, value) for name, value in flags.items()}
         for name, value in checked.items():
             self._set_flag(name, value)
@@ -196,7 +215,18 @@ class Flagged:
 
     @contextmanager
     def temp_flags(self, **flags: Any) -> Iterator[Self]:
-        """Flags for the calls of this block, in this thread."""
+        """A context manager: flags for the calls of its block, in this thread; other threads do not see them.
+
+            >>> first = lview.apply_async(time.sleep, 0.1)
+            >>> with lview.temp_flags(after=first, label="second"):
+            ...     second = lview.apply_async(abs, -1)
+            >>> second.get(timeout=10), second.metadata.label, second.started >= first.completed
+            (1, 'second', True)
+
+        flags: as for set_flags.
+        Returns a context manager that gives the view.
+        Raises KeyError, TypeError and ValueError as set_flags does.
+        """
         layer = {name: self._checked(name, value) for name, value in flags.items()}
         stack = getattr(self._layers, "stack", None)
         if stack is None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class GatheredResult(AsyncMapResult):
-    """Its items are those of the gathered whole, which is there when all parts are: iteration waits for that.
+    """The AsyncMapResult of a gather: its items are those of the gathered whole, and iteration waits for that.
 
     How many items there are is not known before: until then len() and progress count engines. get_dict() gives each
     engine's own part.
@@ -39,7 +39,12 @@ class GatheredResult(AsyncMapResult):
             yield item
 
     def get_dict(self, timeout: float | None = -1) -> dict[int, Any]:
-        """{engine_id: its part}. Raises as get does."""
+        """The parts by engine.
+
+        timeout: seconds; None and -1: for ever.
+        Returns {engine id: its part}.
+        Raises what get() raises: TimeoutError, CompositeError, HubUnreachable.
+        """
         self.get(timeout)
         found: dict[int, Any] = {}
         for call, index in self._tasks():

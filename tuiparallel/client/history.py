@@ -11,7 +11,10 @@ from tuiparallel.wire.ids import parse_msg_id
 
 
 class History(Sequence[str]):
-    """A list of one session's msg_ids that costs memory per range, not per id. Equal to a list of the same ids."""
+    """A sequence of one session's msg_ids that costs memory per range, not per id. Equal to a list of the same ids.
+
+    session: the part of the ids before the dash. history[i] is a str (IndexError when there is none), a slice a list.
+    """
 
     def __init__(self, session: str) -> None:
         self._session = session
@@ -20,7 +23,11 @@ class History(Sequence[str]):
         self._length = 0
 
     def add(self, first: int, count: int) -> None:
-        """Append `count` ids from counter `first` on. Not smaller than those before."""
+        """Append ids: for views and clients. first: the counter of the first one, not smaller than those before;
+        count: how many.
+        Returns None.
+        Raises nothing.
+        """
         if self._firsts and self._firsts[-1] + self._length - self._starts[-1] == first:
             self._length += count
             return
@@ -33,7 +40,10 @@ class History(Sequence[str]):
         return self._length
 
     def counter(self, index: int) -> int:
-        """The counter of the id at this place, 0 <= index < len."""
+        """The counter of one id: the part behind the dash. index: its place, from 0.
+        Returns an int.
+        Raises nothing: the place must be there.
+        """
         at = bisect_right(self._starts, index) - 1
         return self._firsts[at] + index - self._starts[at]
 
@@ -63,7 +73,10 @@ class History(Sequence[str]):
         return counter - self._firsts[at] < end - self._starts[at]
 
     def counters(self) -> list[range]:
-        """The ranges of counters."""
+        """The ranges of counters.
+        Returns a list of range objects.
+        Raises nothing.
+        """
         ends = [*self._starts[1:], self._length] if self._starts else []
         return [
             range(first, first + end - start)

@@ -9,9 +9,19 @@ if TYPE_CHECKING:
 
 
 def register_joblib_backend(name: str = "tuiparallel", make_default: bool = False) -> None:
-    """joblib.parallel_backend(name) then runs on the cluster that Client() finds. Also registered as 'ipyparallel'.
+    """Make joblib run its calls on a cluster: the one that Client() finds each time.
 
-    Raises ImportError when joblib is not installed.
+        >>> import joblib
+        >>> tp.register_joblib_backend()
+        >>> with joblib.parallel_backend("tuiparallel"):
+        ...     joblib.Parallel(n_jobs=4)(joblib.delayed(abs)(x) for x in [-1, -2])
+        [1, 2]
+
+    name: how the backend is called; 'ipyparallel' is registered too. make_default: whether joblib uses it from now on
+    without being told. View.register_joblib_backend names a view.
+    Returns None.
+    Raises ImportError when joblib is not installed; joblib then raises what Client() raises. After joblib's
+    ParallelBackendBase.
     """
     register(None, name, make_default)
 

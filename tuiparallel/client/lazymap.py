@@ -57,7 +57,11 @@ class _Feed:
 
 
 class LazyMapIterator(Iterator[Any]):
-    """The values of an imap, in the order of the input, or with ordered=False as they finish."""
+    """What imap gives: an iterator over values, in the order of the input, or with ordered=False as they finish.
+
+    Its thread reads the input only as far ahead as engines need. next() raises what the input raised, and the
+    RemoteError of an element that failed, unless errors are values. Dropping it stops the reading.
+    """
 
     def __init__(
         self,
@@ -81,16 +85,19 @@ class LazyMapIterator(Iterator[Any]):
 
     @property
     def submitted(self) -> int:
-        """How many elements were submitted so far."""
+        """How many elements were submitted so far: an int."""
         return self._feed.submitted
 
     @property
     def progress(self) -> int:
-        """How many elements are done."""
+        """How many elements are done: an int."""
         return self._feed.ended
 
     def cancel(self) -> None:
-        """Read no more input, and abort what has not started; the iterator then ends."""
+        """Read no more input, and abort what has not started; the iterator then ends.
+        Returns None.
+        Raises nothing.
+        """
         feed = self._feed
         with feed.changed:
             feed.stopped = True
@@ -107,7 +114,13 @@ class LazyMapIterator(Iterator[Any]):
         return self.next(None)
 
     def next(self, timeout: float | None) -> Any:
-        """The next value. Raises StopIteration, TimeoutError when it is not there in time."""
+        """The next value, for those who cannot wait for ever.
+
+        timeout: seconds; None: for ever.
+        Returns the value.
+        Raises TimeoutError when it is not there in time, StopIteration at the end, what the input raised, the
+        RemoteError of the element.
+        """
         feed = self._feed
         session = self._session
 
@@ -190,20 +203,26 @@ class EagerMapIterator(LazyMapIterator):
 
     @property
     def submitted(self) -> int:
-        """How many elements there are."""
+        """How many elements there are: an int."""
         return len(self._whole)
 
     @property
     def progress(self) -> int:
-        """How many elements are done."""
+        """How many elements are done: an int."""
         return self._whole.progress
 
     def cancel(self) -> None:
-        """Abort the parts that have not started; the iterator then ends."""
+        """Abort the parts that have not started; the iterator then ends.
+        Returns None.
+        Raises nothing.
+        """
         self._values = iter(())
         if not self._whole.ready():
             self._whole._client.abort(self._whole, block=False)
 
     def next(self, timeout: float | None) -> Any:
-        """The next value."""
+        """The next value. timeout: ignored, seconds in other iterators.
+        Returns the value.
+        Raises StopIteration at the end, the RemoteError of the element.
+        """
         return next(self._values)

@@ -55,7 +55,10 @@ class Magics:
         self._original: Any = None  # run_cell, while %autopx is on
 
     def register(self) -> None:
-        """Make the shell know them."""
+        """Make the shell know the magics, under their names and the suffix.
+        Returns None.
+        Raises nothing of its own.
+        """
         shell, suffix = self.shell, self.suffix
         shell.register_magic_function(self.px, "line", f"px{suffix}")
         shell.register_magic_function(self.cell_px, "cell", f"px{suffix}")
@@ -64,17 +67,36 @@ class Magics:
         shell.register_magic_function(self.pxresult, "line", f"pxresult{suffix}")
 
     def px(self, line: str) -> Any:
-        """%px [options] code: run one line on the engines."""
+        """%px [options] code: run one line on the engines, as %px of ipyparallel.
+
+        line: what stands behind %px. Options: --block or -a/--noblock; -t/--targets 0,2 or ::2 or all; -l/--local
+        (also here); -o/--out NAME (keep the AsyncResult under this name); -e/--group-outputs type, order or engine;
+        --stream, --no-stream; -v/--verbose; --progress-after SECONDS (seconds until a progress bar);
+        --signal-on-interrupt [SIGNAL].
+        Returns the AsyncResult of DirectView.execute.
+        Raises ValueError for an unknown option, and in a blocking view the RemoteError or CompositeError of the code.
+        Ctrl-C sends SIGINT to the engines.
+        """
         options, code = self._split("%px", line)
         return self._run(code, options)
 
     def cell_px(self, line: str, cell: str) -> Any:
-        """%%px [options]: run the cell on the engines."""
+        """%%px [options]: run the cell on the engines.
+
+        line: options, as for %px. cell: the code.
+        Returns the AsyncResult of DirectView.execute.
+        Raises ValueError for an unknown option, and in a blocking view the RemoteError or CompositeError of the code.
+        """
         options = _parser("%%px").parse_args(shlex.split(line))
         return self._run(cell, options)
 
     def pxconfig(self, line: str) -> None:
-        """%pxconfig [options]: defaults for the others."""
+        """%pxconfig [options]: defaults for the other magics of this view.
+
+        line: options, as for %px; --block and --targets set the view's flags.
+        Returns None.
+        Raises ValueError for an unknown option, NoSuchEngine for targets that are not there.
+        """
         options = _parser("%pxconfig").parse_args(shlex.split(line))
         if options.block is not None:
             self.view.block = options.block
@@ -90,14 +112,24 @@ class Magics:
             self.signal = options.signal_on_interrupt or None
 
     def pxresult(self, line: str) -> None:
-        """%pxresult: print the output of the last %px."""
+        """%pxresult: print the output of the last %px, and wait for it.
+
+        line: --group-outputs, as for %px.
+        Returns None.
+        Raises ValueError for an unknown option.
+        """
         if self.last is None:
             print("there is no result yet: run something with %px first")
             return
         self._show(self.last, _parser("%pxresult").parse_args(shlex.split(line)))
 
     def autopx(self, line: str = "") -> None:
-        """%autopx: from now on every cell runs on the engines, until %autopx again."""
+        """%autopx: from now on every cell runs on the engines, until %autopx again. Lines that begin with % run here.
+
+        line: ignored.
+        Returns None.
+        Raises nothing: errors of cells are printed.
+        """
         if self._original is not None:
             self.shell.run_cell = self._original
             self._original = None
@@ -205,7 +237,11 @@ def activate(view: DirectView, suffix: str = "") -> None:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """%load_ext tuiparallel: the magics of a blocking view of all engines, of the cluster that Client() finds."""
+    """%load_ext tuiparallel: the magics of a blocking view of all engines, of the cluster that Client() finds.
+
+    shell: the IPython shell that loads it.
+    Raises what Client() raises, ClusterNotFound among it.
+    """
     from tuiparallel.client.client import Client
 
     client = Client()

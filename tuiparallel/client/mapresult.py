@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 
 class AsyncMapResult(AsyncResult):
-    """A map: its items are elements, whichever way they were put into tasks.
+    """The result of a map: its items are elements of the input, whichever way they were put into tasks.
 
-    sizes: elements per task, or None when each task is one element. Iterating gives values in the order of the input
-    as they arrive, or with ordered=False as they finish. Errors have the `index` of their element in the input.
+        >>> ar = lview.map_async(abs, range(-3, 3), chunksize=2)
+        >>> ar.get(timeout=10), len(ar), ar.progress, len(ar.msg_ids), ar[-1], list(ar)[:2]
+        ([3, 2, 1, 0, 1, 2], 6, 6, 3, 2, [3, 2])
+
+    len(), progress, ar[i] and iteration are of elements, metadata and msg_ids of tasks. Iteration gives values in the
+    order of the input as they arrive, with ordered=False as they finish. An error has the `index` of its element in
+    the input.
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class AsyncMapResult(AsyncResult):
 
     @property
     def progress(self) -> int:
-        """How many elements are done."""
+        """How many elements are done: an int."""
         if self._sizes is None:
             return self._count() - sum(call.left for call, _, _ in self._parts)
         return sum(

@@ -23,9 +23,24 @@ ALIASES = {"pyerr": "error", "pyout": "execute_result", "pyin": "execute_input"}
 
 
 class Metadata(dict[str, Any]):
-    """One task's facts: the keys of KEYS, readable as attributes too; pyerr, pyout and pyin are older names.
+    """What is known of one task: a dict with fixed keys, which are attributes as well.
 
-    Times are timezone-aware datetimes, sizes bytes; what is not known yet is None.
+        >>> ar = rc[2].apply_async(abs, -1)
+        >>> ar.wait(10)
+        >>> ar.metadata.engine_id, ar.metadata["status"], ar.metadata.submitted <= ar.metadata.received
+        (2, 'ok', True)
+
+    msg_id, name (of the function), label, session (of the client that submitted it): str. engine_id (int),
+    engine_uuid, host (str): of the last attempt. submitted, started, completed, received: timezone-aware datetimes,
+    UTC; started and completed by the engine's clock. status: None, 'ok' or 'error'. state: 'queued', 'assigned',
+    'done', 'error', 'lost', 'aborted' or 'expired'. error: a RemoteError, or None. execute_result: what was displayed
+    last, or None. execute_input. stdout, stderr: str. outputs: a list of mime bundles. data: the dict that the task
+    published. after, follow: lists of msg_ids; timeout, time_limit: seconds; targets, priority, retries: as
+    submitted. attempts: a list of dicts with engine_id, started, ended and outcome. size, result_size, peak_rss:
+    bytes.
+
+    What is not known yet is None. pyerr, pyout and pyin are older names of error, execute_result and execute_input,
+    which keys() omits. Another attribute is an AttributeError, another key a KeyError.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -47,7 +62,12 @@ class Metadata(dict[str, Any]):
         return super().__contains__(key) or key in ALIASES
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, or the default."""
+        """The value of a key, older names included.
+
+        key: a str. default: what else to return.
+        Returns the value.
+        Raises nothing.
+        """
         return super().get(ALIASES.get(key, key), default)
 
     def __dir__(self) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class PrePickled:
-    """PrePickled(obj) is obj itself: large arguments are packed once per call, and functions once per change."""
+    """PrePickled(obj) returns obj itself. Here for ipyparallel's sake: arguments are packed once per call anyhow."""
 
     def __new__(cls, obj: Any) -> Any:
         """The object."""
@@ -14,12 +14,21 @@ class PrePickled:
 
 
 def use_cloudpickle() -> None:
-    """Does nothing: cloudpickle is used where it is needed."""
+    """Does nothing: cloudpickle is used where it is needed.
+    Returns None.
+    Raises nothing.
+    """
 
 
 def use_pickle() -> None:
-    """Does nothing: pickle is used where it will do."""
+    """Does nothing: pickle is used where it will do.
+    Returns None.
+    Raises nothing.
+    """
 
 
 def use_dill() -> None:
-    """Does nothing: dill is not used."""
+    """Does nothing: dill is not used.
+    Returns None.
+    Raises nothing.
+    """

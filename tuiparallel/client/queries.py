@@ -33,7 +33,7 @@ _TIMES = ("submitted", "started", "completed", "received")
 
 
 class Queries:
-    """A part of Client."""
+    """A part of Client: questions to the hub. Without an answer in query_timeout seconds they raise HubUnreachable."""
 
     _session: Session
     _kept: Kept
@@ -47,10 +47,20 @@ class Queries:
     # Results ----------------------------------------------------------------------------------------------------
 
     def get_result(self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True) -> Any:
-        """The AsyncResult of a task, or of several in order, of this client or any other; None: the last one.
+        """The AsyncResult of tasks that were submitted before, by this client or any other.
 
-        An index is one into history. With block the result itself. With owner=False the client keeps the values in
-        `results` until they are purged. What nobody knows fails with NoSuchTask, what was forgotten with ResultExpired.
+            >>> ar = rc[0].apply_async(pow, 2, 3)
+            >>> rc.get_result(ar.msg_ids[0]).get(timeout=10), rc.get_result([-1]).get(timeout=10)
+            (8, [8])
+
+        indices_or_msg_ids: an index into `history` (int), a msg_id (str), an AsyncResult, or a list of these, own and
+        foreign mixed; None: the last task. owner: False lets the client keep the values in `results` until they are
+        purged.
+        Returns an AsyncResult, an AsyncHubResult when the hub was asked; for a list its result is a list in the same
+        order, else a bare value. With block (default: the client's) returns that result itself, and raises as
+        AsyncResult.get.
+        Raises IndexError for an index outside of `history`, TypeError for what stands for no task. Through the
+        result: NoSuchTask (a KeyError) for what nobody knows, ResultExpired for what was forgotten or purged.
         """
         return self._get_result(indices_or_msg_ids, bool(given("block", block, self.block)), owner, self.history)
 
@@ -108,9 +118,20 @@ class Queries:
         return parts, bool(missing)
 
     def result_status(self, msg_ids: Any, status_only: bool = True) -> dict[str, Any]:
-        """{'pending': [...], 'completed': [...]} of these tasks; with status_only=False also {msg_id: value}.
+        """Which of these tasks have ended.
 
-        One failed task raises its error then, several a CompositeError. Raises NoSuchTask for an unknown one.
+            >>> ar = rc[0].apply_async(abs, -1)
+            >>> rc.wait(ar, timeout=10)
+            True
+            >>> rc.result_status(ar) == {"pending": [], "completed": ar.msg_ids}
+            True
+
+        msg_ids: a msg_id, an index into `history`, an AsyncResult, or a collection of these, of any client; each
+        counts once.
+        Returns {'pending': [...], 'completed': [...]}, lists of msg_ids in the order given; with status_only=False
+        also {msg_id: value} for each completed one.
+        Raises NoSuchTask (a KeyError) for an unknown one, ResultExpired; with status_only=False the RemoteError of
+        one task that failed, a CompositeError of several.
         """
         jobs = resolve(msg_ids, self.history)
         names = list(dict.fromkeys(f"{session}-{counter}" for session, counter in jobs))
@@ -154,11 +175,22 @@ class Queries:
         return values
 
     def hub_history(self, limit: int | None = None) -> list[str]:
-        """The msg_ids of all clients' tasks in the order of submission; the last `limit` of them."""
+        """The msg_ids of all clients' tasks that the hub remembers.
+
+        limit: only the last so many, an int; None: all.
+        Returns a list of str in the order of submission.
+        Raises HubUnreachable.
+        """
         return expand(self._query("history", limit=limit))
 
     def resubmit(self, indices_or_msg_ids: Any = None, metadata: Any = None, block: bool | None = None) -> Any:
-        """Submit tasks again, as they were, under new msg_ids; an AsyncHubResult. metadata is ignored."""
+        """Submit tasks again as they were, under new msg_ids: same call, flags and targets, also of other clients.
+
+        indices_or_msg_ids: as for get_result. metadata: ignored, here for ipyparallel's sake.
+        Returns an AsyncHubResult of the new tasks, a list in the order given or for one task a bare value; with block
+        its result.
+        Raises NoSuchTask (a KeyError), IndexError, TypeError, and ResultExpired when the hub has forgotten a call.
+        """
         jobs = resolve(-1 if indices_or_msg_ids is None else indices_or_msg_ids, self.history)
         single = len(jobs) == 1 and not isinstance(indices_or_msg_ids, (list, tuple, set))
         new = self._query("resubmit", tasks=ranges(jobs))
@@ -170,10 +202,16 @@ class Queries:
     # Status -----------------------------------------------------------------------------------------------------
 
     def queue_status(self, targets: Any = "all", verbose: bool = False) -> dict[Any, Any]:
-        """{id: {'queue': n, 'completed': n, 'tasks': n}, ..., 'unassigned': n}; one engine's dict for an int.
+        """How many tasks engines have before them and behind them.
 
-        queue: direct tasks that have not ended, completed: tasks that have, tasks: balanced ones assigned there;
-        unassigned: balanced ones waiting in the hub. With verbose lists of msg_ids.
+            >>> sorted(rc.queue_status(0)), "unassigned" in rc.queue_status()
+            (['completed', 'queue', 'tasks'], True)
+
+        targets: as for direct_view. verbose: lists of msg_ids instead of numbers.
+        Returns {id: {'queue': n, 'completed': n, 'tasks': n}, ..., 'unassigned': n}, for an int target its inner dict
+        alone. queue: direct tasks that have not ended; completed: tasks that have; tasks: balanced ones assigned
+        there; unassigned: balanced ones that wait in the hub. Dead engines are not in it.
+        Raises NoSuchEngine, NoEnginesRegistered, TypeError.
         """
         self._session.check()
         ids: list[int] | None = None
@@ -197,7 +235,14 @@ class Queries:
         return status
 
     def engine_info(self, targets: Any = "all") -> dict[Any, Any]:
-        """{id: facts} of these engines, an int's facts alone: uuid, host, pid, state, since, queue, tasks, completed."""
+        """Facts about engines.
+
+        targets: as for direct_view.
+        Returns {id: facts}, for an int target its facts alone: a dict with uuid and host (str), pid, state (str:
+        'starting', 'idle', 'busy', ...), since (a datetime), queue, tasks and completed (as queue_status), was (the
+        id of the engine it replaced, or None).
+        Raises NoSuchEngine, NoEnginesRegistered, TypeError.
+        """
         ids, single = chosen(self._session, targets)
         rows = [msgspec.convert(row, EngineRow) for row in self._query("engines")]
         facts = {
@@ -212,10 +257,22 @@ class Queries:
         return facts[ids[0]] if single else {id: facts[id] for id in ids if id in facts}
 
     def db_query(self, query: dict[str, Any], keys: Any = None) -> list[dict[str, Any]]:
-        """The hub's records of tasks that match, by submission: dicts with msg_id and `keys` (None: all but buffers).
+        """Records of tasks that match a query, from the hub's database.
 
-        query: {key: value} for equality, {key: {operator: value}}; $eq $ne $lt $lte $gt $gte $in $nin $exists $glob
-        $mod $all $and $or $not. Raises TypeError, ValueError naming the nearest operator or key.
+            >>> ar = rc[0].apply_async(pow, 2, 3)
+            >>> rc.wait(ar, timeout=10)
+            True
+            >>> rows = rc.db_query({"msg_id": ar.msg_ids[0], "completed": {"$ne": None}}, keys=["name", "engine_id"])
+            >>> rows == [{"msg_id": ar.msg_ids[0], "name": "pow", "engine_id": 0}]
+            True
+
+        query: a dict; {key: value} is equality, {key: {operator: value, ...}} all of the operators, several keys all
+        of them. Operators, after MongoDB's: $eq $ne $lt $lte $gt $gte $in $nin $exists $glob $mod $all $and $or $not.
+        None equals a missing key and matches no order. Keys are those of Metadata, and client_uuid header content
+        metadata result_header result_metadata result_content queue resubmitted. Datetimes compare as instants; sizes
+        are bytes. keys: a list of keys, or one; None: all but buffers and result_buffers.
+        Returns a list of dicts by submission, each with msg_id.
+        Raises TypeError when query is no dict, ValueError naming the nearest operator or key.
         """
         if not isinstance(query, dict):
             raise TypeError(f"query is a dict, not {query!r:.200}")
@@ -227,9 +284,13 @@ class Queries:
     # Forgetting -------------------------------------------------------------------------------------------------
 
     def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Forget results, here and in the hub: of these tasks, of 'all', or of all tasks of some engines.
+        """Forget results, here and in the hub: rows, large buffers and memory are given back.
 
-        Raises ValueError when nothing is named, RuntimeError for tasks that are outstanding here.
+        jobs: a msg_id, an index into `history`, an AsyncResult, any iterable of these, or 'all'. targets: all ended
+        tasks of these engines, living or dead: an int, a list of ints.
+        Returns None.
+        Raises ValueError when nothing is named, RuntimeError for tasks that are outstanding here, IndexError (a
+        RemoteError) for tasks that are pending in the hub, NoSuchTask, TypeError.
         """
         jobs, targets = _listed(jobs), _listed(targets)
         if not _given(jobs) and not _given(targets):
@@ -238,7 +299,13 @@ class Queries:
         self.purge_hub_results(jobs, targets)
 
     def purge_local_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Forget results that this client keeps itself. Raises as purge_results."""
+        """Forget results that this client keeps itself; the hub still has them.
+
+        jobs, targets: as for purge_results.
+        Returns None.
+        Raises ValueError when nothing is named, RuntimeError for tasks that are outstanding here, NoSuchTask,
+        TypeError.
+        """
         jobs, targets = _listed(jobs), _listed(targets)
         if not _given(jobs) and not _given(targets):
             raise ValueError("nothing to purge: name jobs, or 'all', or targets")
@@ -265,7 +332,13 @@ class Queries:
                     del kept[name]
 
     def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Forget results in the hub: rows, blobs, memory. Raises IndexError (remote) for pending tasks."""
+        """Forget results in the hub: rows, large buffers and memory are given back.
+
+        jobs, targets: as for purge_results.
+        Returns None.
+        Raises ValueError when nothing is named, IndexError (a RemoteError) for tasks that are pending, NoSuchTask,
+        TypeError.
+        """
         jobs, targets = _listed(jobs), _listed(targets)
         if not _given(jobs) and not _given(targets):
             raise ValueError("nothing to purge: name jobs, or 'all', or targets")
@@ -275,7 +348,10 @@ class Queries:
         self._query("purge", tasks=tasks, targets=ids, all=everything)
 
     def purge_everything(self) -> None:
-        """Forget all results, here and in the hub. Raises RuntimeError while tasks are outstanding."""
+        """Forget all results, here and in the hub.
+        Returns None.
+        Raises RuntimeError while tasks are outstanding here.
+        """
         self.purge_results("all")
 
     def _purge_targets(self, targets: Any) -> list[int]:
@@ -288,11 +364,14 @@ class Queries:
     def ask_engine(
         self, engine: int, what: str, text: str = "", cursor: int = 0, timeout: float | None = None
     ) -> Any:
-        """Ask one engine something that it answers while user code runs there.
+        """Ask one engine something that it answers while user code runs there; nothing of the user's code runs for
+        it.
 
-        what: "stack" (text: where the running task is), "names" (list of [name, type, size in bytes]), "complete"
-        (names that fit `text` at `cursor`), "inspect" (signature and docstring of `text`). Nothing of the user's code
-        runs for it. timeout is in seconds; None: the client's query_timeout. Raises NoSuchEngine, HubUnreachable.
+        engine: its id. what: 'stack' (returns text: where the running task is), 'names' (returns a list of [name,
+        type, size in bytes] of the namespace), 'complete' (returns names that fit `text` at `cursor`, a position in
+        it), 'inspect' (returns signature and docstring of what `text` names). timeout: seconds; None: the client's
+        query_timeout.
+        Raises NoSuchEngine, HubUnreachable.
         """
         self._session.check()
         request = self._session.ask("ask", lambda number: Ask(number, engine, what, text, cursor))
@@ -301,7 +380,9 @@ class Queries:
     def interrupt(self, msg_id: str, timeout: float | None = None) -> list[int]:
         """Send SIGINT to the engine that runs this very task now; to none when it has not started, or has ended.
 
-        Returns the ids of the engines that were told: one, or none. timeout is in seconds.
+        msg_id: a str. timeout: seconds; None: the client's query_timeout.
+        Returns the ids of the engines that were told: a list of one, or empty.
+        Raises ValueError for what is no msg_id, HubUnreachable.
         """
         self._session.check()
         task = (*parse_msg_id(msg_id), 1)
@@ -312,10 +393,12 @@ class Queries:
     def task_facts(self, msg_id: str, timeout: float | None = None) -> dict[str, Any]:
         """What the hub knows of one task, of this client or any other: all but its arguments and its result.
 
-        state: "queued", "assigned", "done", ...; engine: an id or None; attempt: from 1; why: why it waits, in a
-        sentence, or ""; after, follow: msg_ids it depends on; attempts: a dict for each one before the last, with
-        attempt, engine, began, ended (seconds since the epoch), outcome. timeout is in seconds. Raises ValueError for
-        what is no msg_id, KeyError (remote) for an unknown task, ResultExpired for a forgotten one.
+        msg_id: a str. timeout: seconds; None: the client's query_timeout.
+        Returns a dict. state: 'queued', 'assigned', 'done', ...; engine: an id or None; attempt: from 1; why: why it
+        waits, in a sentence, or ''; after, follow: lists of the msg_ids it depends on; attempts: a dict for each one
+        before the last, with attempt, engine, began, ended (seconds since the epoch) and outcome.
+        Raises ValueError for what is no msg_id, KeyError (a RemoteError) for an unknown task, ResultExpired for a
+        forgotten one, HubUnreachable.
         """
         self._session.check()
         task = (*parse_msg_id(msg_id), 1)

@@ -22,11 +22,17 @@ class AsyncReply(AsyncResult):
         self._shaped = shaped
 
     def ready(self) -> bool:
-        """Whether the hub has answered."""
+        """Whether the hub has answered.
+        Returns a bool.
+        Raises nothing.
+        """
         return self._request.done
 
     def successful(self) -> bool:
-        """Whether it was done. Raises ResultNotReady before the answer."""
+        """Whether it was done.
+        Returns a bool.
+        Raises ResultNotReady before the answer.
+        """
         if not self.ready():
             return super().successful()
         return self._request.error is None

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from tuiparallel.client.asyncresult import AsyncResult, Part
 from tuiparallel.client.dependency import as_need
-from tuiparallel.client.flags import Flag, Flagged, given, meant
+from tuiparallel.client.flags import Flag, Flagged, given
 from tuiparallel.client.history import History
+from tuiparallel.client.mapoptions import MAP_OPTIONS, MapOptions
 from tuiparallel.client.mapresult import AsyncMapResult
+from tuiparallel.client.owntasks import OwnTasks
 from tuiparallel.client.packing import PackedCall, pack_arguments, uses
 from tuiparallel.client.submitting import Order, Settings
 from tuiparallel.wire.functions import pack_function
@@ -18,53 +20,21 @@ from tuiparallel.wire.messages import MAX_BATCH, BlobUse, Kind
 
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
-    from tuiparallel.client.executor import ViewExecutor
     from tuiparallel.client.lazymap import LazyMapIterator
 
-MAP_OPTIONS = ("block", "bound", "ordered", "return_exceptions", "label", "track", "kwargs", "chunksize")
 
+class View(OwnTasks, Flagged):
+    """Some engines, and how calls go there: what all views share. Made by a Client; safe to use from several threads.
 
-class MapOptions:
-    """The keyword arguments of a map, checked. Raises TypeError and ValueError."""
+    Its flags are attributes: block, track, targets, label, time_limit; see set_flags. len() is the number of engines
+    that a call goes to, or may go to, now.
 
-    __slots__ = ("block", "chunksize", "constants", "label", "ordered", "return_exceptions", "track")
-
-    def __init__(self, method: str, options: dict[str, Any], allowed: Sequence[str]) -> None:
-        for name in options:
-            if name not in allowed:
-                raise TypeError(f"{method}() takes no argument {name!r}: {meant(name, allowed)}")
-        self.block: bool | None = given("block", options.get("block"), None)
-        self.ordered = given_bool("ordered", options.get("ordered", True))
-        self.return_exceptions = given_bool("return_exceptions", options.get("return_exceptions", False))
-        self.label: str | None = given("label", options.get("label"), None)
-        self.track: bool | None = given("track", options.get("track"), None)
-        constants = options.get("kwargs")
-        if constants is None:
-            constants = {}
-        if not isinstance(constants, dict) or not all(isinstance(name, str) for name in constants):
-            raise TypeError(f"kwargs is a dict of argument names and values, not {constants!r}")
-        self.constants: dict[str, Any] = constants
-        chunksize = options.get("chunksize", 1)
-        if chunksize is None:
-            chunksize = 1
-        if isinstance(chunksize, bool) or not hasattr(chunksize, "__index__"):
-            raise TypeError(f"chunksize is an int, not {chunksize!r}")
-        if chunksize < 1:
-            raise ValueError(f"chunksize={chunksize}: it must be >= 1")
-        self.chunksize = int(chunksize)
-
-
-def given_bool(name: str, value: Any) -> bool:
-    """A checked bool."""
-    return bool(given("block", value, False)) if isinstance(value, bool) else _no_bool(name, value)
-
-
-def _no_bool(name: str, value: Any) -> bool:
-    raise TypeError(f"{name} is True or False, not {value!r}")
-
-
-class View(Flagged):
-    """Some engines, and how calls go there. Made by a Client."""
+    Every method that submits raises ClientClosed after Client.close(), NoEnginesRegistered for a direct call that
+    would go nowhere, SerializationError naming the argument that cannot be sent, and MessageTooLarge. With block, and
+    in get() of an AsyncResult, it raises RemoteError when a single call failed, CompositeError when one or more of
+    several did, and HubUnreachable when the hub is gone for the client's hub_timeout. Ctrl-C in a call that waits
+    raises KeyboardInterrupt with the AsyncResult as its `async_result`; the tasks go on.
+    """
 
     FLAGS: ClassVar[tuple[str, ...]] = ("block", "track", "targets", "label", "time_limit")
     BALANCED: ClassVar[bool]
@@ -85,7 +55,7 @@ class View(Flagged):
 
     @property
     def client(self) -> Client:
-        """The client of this view."""
+        """The Client of this view."""
         return self._client
 
     def __reduce__(self) -> NoReturn:
@@ -172,18 +142,45 @@ class View(Flagged):
     # apply ------------------------------------------------------------------------------------------------------
 
     def apply(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call f(*args, **kwargs) on the engines; an AsyncResult, or with view.block the result.
+        """Call f(*args, **kwargs) on engines: on each one of a direct view, on one that the hub chooses of a balanced
+        view.
 
-        Raises TypeError when f cannot be called, SerializationError naming what cannot be sent.
+            >>> rc[0].apply(lambda x, y: x + y, 2, y=3).get(timeout=10)
+            5
+            >>> dview.apply_sync(abs, -1), lview.apply_sync(pow, 2, 5)
+            ([1, 1, 1, 1], 32)
+
+        f: anything callable, or a Reference; functions of `__main__`, lambdas and nested ones are sent with their
+        closures and the names they use, others are imported on the engine. args, kwargs: anything that can be
+        pickled; arrays, bytes and memoryviews are not copied, and what arrives is read-only. Every keyword reaches f,
+        also block and targets.
+        Returns an AsyncResult at once. Its result is f's value when the view has one target (an int) or is balanced,
+        else a list with one value per engine in the order of `targets`. With the view's flag block it returns that
+        result itself.
+        Raises TypeError when f cannot be called, SerializationError naming what cannot be sent, MessageTooLarge,
+        NoEnginesRegistered, ClientClosed; with block, or through the AsyncResult, RemoteError, CompositeError,
+        HubUnreachable. After IPython.parallel's apply.
         """
         return self._finish(self._apply(f, args, kwargs), self._flag("block"))
 
     def apply_async(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> AsyncResult:
-        """The same, an AsyncResult in any case."""
+        """The same as apply, whatever `block` is: f(*args, **kwargs) on engines.
+
+        f, args, kwargs: as for apply.
+        Returns an AsyncResult at once.
+        Raises TypeError, SerializationError, MessageTooLarge, NoEnginesRegistered and ClientClosed as apply does;
+        what becomes of the call is told by the AsyncResult.
+        """
         return self._apply(f, args, kwargs)
 
     def apply_sync(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """The same, the result in any case."""
+        """The same as apply, whatever `block` is: f(*args, **kwargs) on engines.
+
+        f, args, kwargs: as for apply.
+        Returns f's value for one target (an int) and for balanced views, else a list with one value per engine in the
+        order of `targets`.
+        Raises what apply raises with block, RemoteError and CompositeError among them.
+        """
         return self._apply(f, args, kwargs).get()
 
     def _apply(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncResult:
@@ -192,27 +189,63 @@ class View(Flagged):
     # map --------------------------------------------------------------------------------------------------------
 
     def map(self, f: Callable[..., Any], /, *sequences: Iterable[Any], **options: Any) -> Any:
-        """f for each element, as the builtin map: an AsyncMapResult, or with block a list.
+        """f for each element, as the builtin map; the shortest of the sequences wins.
 
-        Keywords: block, bound (ignored), ordered=True, return_exceptions=False, label, track, kwargs (constants for
-        every call, sent once), and for balanced views chunksize=1. Raises TypeError and ValueError for bad arguments.
+            >>> lview.map(lambda x, y: x * y, range(4), range(4)).get(timeout=10)
+            [0, 1, 4, 9]
+            >>> list(dview.map(str.upper, "abc")), lview.map_sync(pow, [1, 2, 3], kwargs={"exp": 2}, chunksize=2)
+            (['A', 'B', 'C'], [1, 4, 9])
+
+        f: as for apply. sequences: iterables, arrays and generators among them; they are read to their end. A direct
+        view sends one contiguous part to each engine, a balanced one a task per element or per `chunksize` elements.
+
+        options, keywords: block (bool, default: the view's flag); ordered (True: iterating over the result gives
+        values in the order of the input, False: as they finish; get() is always ordered); return_exceptions (True:
+        errors stand in the list in place of values, and every element is run); label (str) and track (bool), default:
+        the view's flags; kwargs (a dict of constants, sent once for all calls); chunksize (int >= 1, elements per
+        task; ignored by direct views with a UserWarning); bound (ignored: functions always see the engine's
+        namespace).
+
+        Returns an AsyncMapResult at once, whose result is a list with a value per element in the order of the input;
+        with block that list.
+        Raises TypeError without a sequence, for what is not iterable, and for unknown options (it names the nearest
+        one), ValueError for chunksize < 1, and what apply raises. Of elements that fail: a CompositeError, each of
+        its `errors` with the `index` of the element in the input.
         """
         checked = MapOptions("map", options, self._map_options())
         result = self._map(f, _rows(f, sequences), checked)
         return self._finish(result, self._flag("block") if checked.block is None else checked.block)
 
     def map_async(self, f: Callable[..., Any], /, *sequences: Iterable[Any], **options: Any) -> AsyncMapResult:
-        """The same, an AsyncMapResult in any case."""
+        """The same as map, whatever the flag `block` is.
+
+        f, sequences, options: as for map, without block.
+        Returns an AsyncMapResult at once, with a value per element in the order of the input.
+        Raises TypeError and ValueError as map does.
+        """
         checked = MapOptions("map_async", options, [o for o in self._map_options() if o != "block"])
         return self._map(f, _rows(f, sequences), checked)
 
     def map_sync(self, f: Callable[..., Any], /, *sequences: Iterable[Any], **options: Any) -> Any:
-        """The same, a list in any case."""
+        """The same as map, whatever the flag `block` is.
+
+        f, sequences, options: as for map, without block.
+        Returns a list with a value per element in the order of the input.
+        Raises TypeError, ValueError, and CompositeError as map with block does.
+        """
         checked = MapOptions("map_sync", options, [o for o in self._map_options() if o != "block"])
         return self._map(f, _rows(f, sequences), checked).get()
 
     def starmap(self, f: Callable[..., Any], /, rows: Iterable[Any], **options: Any) -> Any:
-        """f(*row) for each row that is a tuple (or list), f(**row) for each that is a dict. Keywords as for map."""
+        """f for each row of arguments: f(*row) for a tuple or a list, f(**row) for a dict. After itertools.starmap.
+
+            >>> lview.starmap(pow, [(2, 3), {"base": 3, "exp": 2}]).get(timeout=10)
+            [8, 9]
+
+        f: as for apply. rows: an iterable of tuples, lists and dicts. options: as for map.
+        Returns an AsyncMapResult with a value per row in their order, with block a list.
+        Raises TypeError for a row that is neither, and what map raises.
+        """
         checked = MapOptions("starmap", options, self._map_options())
         if not isinstance(rows, Iterable):
             raise TypeError(f"rows is a sequence of tuples or dicts, not {rows!r}")
@@ -240,9 +273,22 @@ class View(Flagged):
         max_outstanding: int | str | None = "auto",
         return_exceptions: bool = False,
     ) -> LazyMapIterator:
-        """An iterator over f of each element, which reads its input in its own thread and only so far ahead.
+        """An iterator over f of each element that reads its input in its own thread, and only so far ahead as engines
+        need.
 
-        max_outstanding: tasks under way at most; 'auto' is two per engine, 0 all. The input may be endless.
+            >>> import itertools
+            >>> squares = lview.imap(lambda x: x * x, itertools.count())
+            >>> next(squares), next(squares), next(squares)
+            (0, 1, 4)
+            >>> squares.cancel()
+
+        f: as for apply. sequences: iterables, also endless ones; the shortest wins. ordered: True gives values in the
+        order of the input, False as they finish. max_outstanding: how many tasks may be under way, an int; 'auto':
+        two per engine; 0 or None: no limit. return_exceptions: True gives errors in place of values. A DirectView
+        sends a part to each engine at once instead.
+        Returns a LazyMapIterator with cancel(), submitted and progress.
+        Raises TypeError for what is not callable, not iterable or no such number, ValueError for a negative one;
+        next() raises what the input raises, and the RemoteError of an element that failed.
         """
         from tuiparallel.client.lazymap import LazyMapIterator
 
@@ -258,9 +304,17 @@ class View(Flagged):
     def reduce(
         self, f: Callable[[Any, Any], Any], sequence: Iterable[Any], *initial: Any, block: bool | None = None
     ) -> Any:
-        """functools.reduce(f, sequence[, initial]) for an associative f: parts are reduced on the engines.
+        """functools.reduce(f, sequence[, initial]) for an associative f: parts are reduced on the engines, then here.
 
-        Raises TypeError for an empty sequence without an initial value, as functools does.
+            >>> import operator
+            >>> lview.reduce(operator.add, range(101), block=True), dview.reduce(operator.add, "bc", "a", block=True)
+            (5050, 'abc')
+
+        f: a function of two values, which runs on the engines and here. sequence: an iterable; it is read to its end.
+        initial: at most one value, put before all. block: default the view's flag.
+        Returns an AsyncResult of one value, with block the value.
+        Raises TypeError for an empty sequence without an initial value, for more than one of these, and for what is
+        no function or not iterable; else as apply.
         """
         import functools
 
@@ -302,7 +356,19 @@ class View(Flagged):
     # Decorators -------------------------------------------------------------------------------------------------
 
     def remote(self, block: bool | None = None, **flags: Any) -> Callable[[Callable[..., Any]], Any]:
-        """Decorator: a RemoteFunction that runs on this view."""
+        """Decorator: calls of the function run on this view.
+
+            >>> @dview.remote(block=True)
+            ... def double(x):
+            ...     return 2 * x
+            >>> double(4)
+            [8, 8, 8, 8]
+
+        block: None (the view's flag at the time of the call) or a bool. flags: as for set_flags; they go with each
+        call.
+        Returns a decorator that makes a RemoteFunction.
+        Raises KeyError, TypeError and ValueError for flags as set_flags does, when it decorates.
+        """
         from tuiparallel.client.decorators import remote
 
         return remote(self, block, **flags)
@@ -310,98 +376,24 @@ class View(Flagged):
     def parallel(
         self, dist: str = "b", block: bool | None = None, ordered: bool = True, **flags: Any
     ) -> Callable[[Callable[..., Any]], Any]:
-        """Decorator: a ParallelFunction that runs on this view."""
+        """Decorator: the function is called with parts of sequences, one part per engine.
+
+            >>> @dview.parallel(block=True)
+            ... def doubled(part):
+            ...     return [2 * x for x in part]
+            >>> doubled(range(6)), doubled.map([[1], [2]])
+            ([0, 2, 4, 6, 8, 10], [[2], [4]])
+
+        dist: 'b', contiguous parts, or 'r', round robin. block: None (the view's flag at the time of the call) or a
+        bool. ordered: as for map, for its `.map`. flags: as for set_flags; they go with each call, and chunksize for
+        `.map`.
+        Returns a decorator that makes a ParallelFunction.
+        Raises ValueError for another dist, and KeyError, TypeError and ValueError for flags as set_flags does, when
+        it decorates.
+        """
         from tuiparallel.client.decorators import parallel
 
         return parallel(self, dist, block, ordered, **flags)
-
-    # This view's tasks ------------------------------------------------------------------------------------------
-
-    @property
-    def history(self) -> History:
-        """The msg_ids of this view's tasks, in the order of submission."""
-        return self._history
-
-    @property
-    def outstanding(self) -> set[str]:
-        """The msg_ids of this view's tasks that have not ended."""
-        ledger = self._session.ledger
-        mine = self._history.counters()
-        return {
-            f"{self._session.hex}-{counter}"
-            for counter in ledger.open_counters()
-            if any(counter in counters for counters in mine)
-        }
-
-    @property
-    def results(self) -> Any:
-        """The client's results."""
-        return self._client.results
-
-    @property
-    def metadata(self) -> Any:
-        """The client's metadata."""
-        return self._client.metadata
-
-    def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
-        """Whether these tasks (None: all of this view) have ended within `timeout` seconds."""
-        return self._client.wait(self.outstanding if jobs is None else jobs, timeout)
-
-    def abort(
-        self,
-        jobs: Any = None,
-        targets: Any = None,
-        block: bool | None = None,
-        *,
-        running: bool = False,
-        grace: float = 5.0,
-    ) -> Any:
-        """Client.abort for these tasks; None: all of this view that have not ended. grace: seconds."""
-        if jobs is None and targets is None:
-            jobs = self.outstanding
-        return self._client.abort(
-            jobs, targets, self._flag("block") if block is None else block, running=running, grace=grace
-        )
-
-    def get_result(self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True) -> Any:
-        """Client.get_result; an index is one into this view's history."""
-        return self._client._get_result(
-            indices_or_msg_ids, self._flag("block") if block is None else block, owner, self._history
-        )
-
-    def queue_status(self, targets: Any = None, verbose: bool = False) -> Any:
-        """Client.queue_status of this view's engines."""
-        return self._client.queue_status(self._status_targets() if targets is None else targets, verbose)
-
-    def _status_targets(self) -> Any:
-        return "all"
-
-    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Client.purge_results."""
-        self._client.purge_results(jobs, targets)
-
-    def shutdown(
-        self, targets: Any = None, restart: bool = False, hub: bool = False, block: bool | None = None
-    ) -> Any:
-        """Client.shutdown of this view's engines."""
-        return self._client.shutdown(self._status_targets() if targets is None else targets, restart, hub, block)
-
-    def spin(self) -> None:
-        """Handle what has arrived; never needed."""
-        self._client.spin()
-
-    @property
-    def executor(self) -> ViewExecutor:
-        """A concurrent.futures.Executor that submits to this view."""
-        from tuiparallel.client.executor import ViewExecutor
-
-        return ViewExecutor(self)
-
-    def register_joblib_backend(self, name: str = "tuiparallel", make_default: bool = False) -> None:
-        """joblib runs on this view after joblib.parallel_backend(name)."""
-        from tuiparallel.client.joblib import register
-
-        register(self, name, make_default)
 
 
 def _callable(f: Any) -> None:

@@ -33,10 +33,18 @@ class Waiting:
     _future: Callable[[Callable[[], Any]], concurrent.futures.Future[Any]]
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
-        """Whether these tasks have ended within `timeout` seconds; None: all outstanding ones of this client.
+        """Wait for tasks, whatever becomes of them.
 
-        jobs: a msg_id, an index into history, an AsyncResult, a concurrent Future, or any collection of these. Unknown
-        ids count as done. Raises TypeError, ValueError, HubUnreachable.
+            >>> ar = rc[:].apply_async(abs, -1)
+            >>> rc.wait([ar, -1], timeout=10), rc.wait(timeout=10)
+            (True, True)
+
+        jobs: a msg_id, an index into `history`, an AsyncResult, a concurrent Future, or any collection of these;
+        None: all outstanding tasks of this client. Ids that nobody knows count as done. timeout: seconds; None and
+        -1: for ever, other negative numbers: 0.
+        Returns True when all have ended, False when it is late.
+        Raises HubUnreachable when the hub is gone for hub_timeout seconds, TypeError for what stands for no task,
+        IndexError for an index outside of `history`, ValueError for a timeout of nan.
         """
         limit = seconds("timeout", timeout)
         return self._session.wait(self._all_ended(jobs), limit, lambda: self._open_of(jobs))
@@ -85,7 +93,12 @@ class Waiting:
             return []
 
     def wait_interactive(self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1) -> bool:
-        """The same with a progress bar on stderr."""
+        """As wait, with a progress bar on stderr.
+
+        jobs: as for wait. interval: seconds between two drawings. timeout: seconds; None and -1: for ever.
+        Returns a bool as wait does.
+        Raises HubUnreachable, TypeError, IndexError and ValueError as wait does.
+        """
         from tuiparallel.client.progress import wait_with_bar
 
         limit = seconds("timeout", timeout)
@@ -108,9 +121,13 @@ class Waiting:
         block: bool = True,
         interactive: bool | None = None,
     ) -> Any:
-        """Wait until there are n engines (None: as many as the Cluster was made with). block=False gives a Future.
+        """Wait until there are at least n engines.
 
-        Raises TimeoutError saying how many there are, EngineError when an engine of the cluster dies meanwhile.
+        n: a number; None: as many as the Cluster was made with that this client came from. timeout: seconds; None and
+        -1: for ever. interactive: whether a progress bar is shown on stderr.
+        Returns None; with block=False a concurrent Future of None at once.
+        Raises TimeoutError saying how many there are ("3 of 4"), EngineError when an engine of the cluster dies
+        meanwhile, HubUnreachable, TypeError when n is no int or not known, ValueError when it is negative.
         """
         if n is None:
             n = getattr(self.cluster, "n", None)
