@@ -34,6 +34,7 @@ NAME = re.compile(r"[0-9a-f]+-[0-9a-f]+-[0-9a-f]{16}")
 UNFINISHED = ".part"
 REUSABLE = 1 << 20  # bytes from which on a blob's file is worth filling again
 MOST_LOCKS = 256  # files that one process keeps open to hold their locks; further ones are marked as not to be reused
+MOST_MAPPED = 32_768  # small files that one process maps; further ones are copied
 _WRITABLE = 0o600
 _FINAL = 0o400  # the mode of a file that must not be filled again
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
@@ -132,7 +133,7 @@ class BlobStore:
             same = False
         if not same:  # it was given back, and taken, between two of the lines above
             raise self._explained(FileNotFoundError(errno.ENOENT, "", path), 0)
-        if _locks.held >= MOST_LOCKS:
+        if _looks.locked >= MOST_LOCKS:
             os.fchmod(descriptor, _FINAL)
             return mapped(descriptor, size)
         return mapped(descriptor, size, locked=True)
@@ -250,12 +251,9 @@ class BlobStore:
 
 
 def _mapped_or_read(descriptor: int, size: int) -> memoryview:
-    """The bytes of a small file. A process may have some 65,000 mappings: what is beyond them is copied."""
-    try:
+    """The bytes of a small file. Linux gives a process 65,530 mappings, and Python itself cannot live without more."""
+    if _looks.mapped < MOST_MAPPED:
         return mapped(descriptor, size)
-    except OSError as failure:
-        if failure.errno != errno.ENOMEM:
-            raise
     content = os.pread(descriptor, size, 0)
     if len(content) != size:
         raise OSError(errno.EIO, f"a blob of {size:,} bytes gave only {len(content):,}")
@@ -271,13 +269,14 @@ def _taken(descriptor: int) -> bool:
     return os.fstat(descriptor).st_mode & 0o777 == _WRITABLE
 
 
-class _Locks:
-    """How many files this process keeps open for their locks."""
+class _Looks:
+    """How many files this process has mapped, and how many it keeps open for their locks."""
 
-    held = 0
+    mapped = 0
+    locked = 0
 
 
-_locks = _Locks()
+_looks = _Looks()
 
 
 if sys.version_info >= (3, 13):
@@ -285,13 +284,14 @@ if sys.version_info >= (3, 13):
     def mapped(descriptor: int, size: int, locked: bool = False) -> memoryview:
         """The file's bytes, mapped read-only; the descriptor may be closed, a lock on it lives as long as the bytes."""
         found = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, trackfd=locked)
-        if locked:
-            _locks.held += 1
-            weakref.finalize(found, _let_go).atexit = False
+        _looks.mapped += 1
+        _looks.locked += locked
+        weakref.finalize(found, _let_go, locked).atexit = False
         return memoryview(found)
 
-    def _let_go() -> None:
-        _locks.held -= 1
+    def _let_go(locked: bool) -> None:
+        _looks.mapped -= 1
+        _looks.locked -= locked
 
 else:
     # Before 3.13 a mmap object keeps a descriptor of its own: a thousand arrays would use up a process's descriptors.
@@ -300,22 +300,24 @@ else:
         """The file's bytes, mapped read-only; the descriptor may be closed, a lock on it lives as long as the bytes."""
         import ctypes
 
-        map_pages, unmap_pages = _libc()
+        map_pages, _ = _libc()
         address = map_pages(None, size, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)
         if address is None or address == ctypes.c_void_p(-1).value:
             number = ctypes.get_errno()
             raise OSError(number, f"cannot map a blob of {size:,} bytes: {os.strerror(number)}")
         found = (ctypes.c_char * size).from_address(address)
+        _looks.mapped += 1
+        _looks.locked += locked
         # Not at exit: arrays may still look at these pages then, and the process takes them along anyway.
-        weakref.finalize(found, unmap_pages, address, size).atexit = False
-        if locked:
-            _locks.held += 1
-            weakref.finalize(found, _let_go, os.dup(descriptor)).atexit = False
+        weakref.finalize(found, _let_go, address, size, os.dup(descriptor) if locked else -1).atexit = False
         return PickleBuffer(found).raw().toreadonly()
 
-    def _let_go(descriptor: int) -> None:
-        _locks.held -= 1
-        os.close(descriptor)
+    def _let_go(address: int, size: int, descriptor: int) -> None:
+        _libc()[1](address, size)
+        _looks.mapped -= 1
+        if descriptor >= 0:
+            os.close(descriptor)
+            _looks.locked -= 1
 
     _calls: list[tuple[Callable[..., int | None], Callable[..., int]]] = []
 
