@@ -133,6 +133,11 @@ class Book:
                 strangers.append((hex, first + known, count - known))
         return ids, strangers
 
+    def name_of(self, id: TaskId) -> str:
+        """Its msg_id."""
+        session = self.registry.sessions.get(session_of(id))
+        return f"{session.hex}-{counter_of(id)}" if session is not None else str(id)
+
     def ranges(self, ids: list[TaskId]) -> list[IdRange]:
         """TaskIds as ranges of their sessions."""
         found: list[IdRange] = []

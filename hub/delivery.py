@@ -214,14 +214,16 @@ class Delivery:
             row = rows.get(id)
             if owner is None or row is None:
                 known = owner is not None and counter < owner.next
-                self._put(session, hex, _expired(counter) if known else _lost(counter))
+                gone = f"{hex}-{counter} {history.why_gone(id, self.book.config)}" if known else ""
+                self._put(session, hex, _error(counter, "ResultExpired", gone) if known else _lost(counter))
                 continue
             bundle = bundles.get(row[8])
             if bundle is None:
                 bundle = bundles[row[8]] = {ran.task: ran for ran in history.bundle(row[8])}
             ran = bundle.get(id)
             if ran is None:
-                self._put(session, hex, _expired(counter))
+                text = f"the result of {hex}-{counter} is damaged on disk: submit it anew"
+                self._put(session, hex, _error(counter, "ResultExpired", text))
             else:
                 self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran, row[7], row[1]))
 
@@ -252,10 +254,6 @@ def outcome_without_value(counter: int, state: State, error: ErrorText) -> Outco
 
 def _error(counter: int, ename: str, evalue: str) -> Outcome:
     return outcome_without_value(counter, State.ERROR, ErrorText(ename, evalue, ""))
-
-
-def _expired(counter: int) -> Outcome:
-    return _error(counter, "ResultExpired", "the hub has forgotten this task: a limit of its history was reached")
 
 
 def _lost(counter: int) -> Outcome:

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from tuiparallel.hub.evictions import Evictions
+from tuiparallel.hub.forgotten import Forgotten
 from tuiparallel.hub.logbook import Logbook
 from tuiparallel.hub.printed import Printed, output_of
 from tuiparallel.hub.runs import Runs
@@ -51,7 +52,7 @@ class SessionRecord:
     since: float
 
 
-class History(Evictions, Printed, Runs):
+class History(Evictions, Forgotten, Printed, Runs):
     """The database of one cluster. Writes are gathered between begin() and commit().
 
     keep_aside: a damaged file is moved aside and a new one begun; otherwise sqlite3.DatabaseError is raised.

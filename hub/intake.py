@@ -160,11 +160,11 @@ class Intake:
         if row is None or kept is None or (row[2] and kept[1] is None):
             name = self.book.ranges([id])
             what = f"{name[0][0]}-{name[0][1]}" if name else str(id)
-            raise RefusedError("ResultExpired", self._why_gone(what, known=id in history.tasks([id])))
+            raise RefusedError("ResultExpired", self._why_gone(id, what, known=id in history.tasks([id])))
         blobs = [(owner - row[0], name, size) for owner, name, size in history.blobs_of_calls(row[0], row[1])]
         return Batch(TaskId(row[0]), row[1], row[3], row[2], kept[1], kept[0], blobs)
 
-    def _why_gone(self, what: str, known: bool) -> str:
+    def _why_gone(self, id: TaskId, what: str, known: bool) -> str:
         """Why a task cannot be submitted again. known: it is on record, but what it was called with is not."""
         if known and not self.book.config.keep_calls:
             return (
@@ -173,7 +173,7 @@ class Intake:
             )
         if known:
             return f"the arguments of {what} are damaged on disk: submit it anew"
-        return f"the hub has forgotten {what}, arguments and all: submit it anew"
+        return f"{what} {self.book.history.why_gone(id, self.book.config)}"
 
     def _take_again(self, session: Session, source: Batch, ids: list[TaskId]) -> list[TaskId]:
         work = source.work

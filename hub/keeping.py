@@ -129,27 +129,36 @@ class Keeping:
         oldest_kept = book.date - config.history_age
         if rows and book.journal.ended:
             book.journal.others.append(_mark)
-        step: list[tuple[int, int]] = []
+        step: dict[tuple[int, int], str] = {}  # submissions, and the limits they go by
         tasks = 0
         for first, count, received in self._candidates(oldest_kept, rows > 0, blobs > 0):
-            wanted = tasks < rows or blobs > 0 or received < oldest_kept
-            if not wanted or (step and tasks >= STEP_TASKS):
+            if received < oldest_kept:
+                why = "history_age"
+            elif tasks < rows:
+                why = "history_rows" if book.rows - tasks > config.history_rows else "history_bytes"
+            else:
+                why = "blob_bytes"
+            if (why == "blob_bytes" and blobs <= 0) or (step and tasks >= STEP_TASKS):
                 break
-            step.append((first, count))
+            step[first, count] = why
             tasks += count
             if blobs > 0:
                 blobs -= sum(size for _, _, size in book.history.blobs_of(first, count))
         if not step:
             return False
 
+        date = book.date
+
         def forget(history: History) -> None:
-            for first, count in step:
+            for (first, count), why in step.items():
                 names, number = history.forget_batch(first, count)
+                history.note_forgotten(range(first, first + count), date, why)
                 book.holdings.doomed.update(names)
                 book.rows = max(0, book.rows - number)
             if book.now >= self._sweep_next:
                 self._sweep_next = book.now + SWEEP_INTERVAL
                 history.sweep()
+                history.trim_forgotten()
                 book.stored_functions.clear()
 
         book.journal.others.append(forget)

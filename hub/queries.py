@@ -13,6 +13,7 @@ import msgspec
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.dbquery import db_query
 from tuiparallel.hub.delivery import Delivery
+from tuiparallel.hub.forgotten import PURGED
 from tuiparallel.hub.history import History
 from tuiparallel.hub.registry import Session
 from tuiparallel.wire.ids import IdRange, TaskId, counter_of, session_of
@@ -178,8 +179,21 @@ class QueryDesk:
         return {
             "unknown": unknown,
             "expired": book.ranges(expired),
+            "whys": self._whys(expired),
             "works": self._works([*pending, *(id for id in ended if id in rows)]),
         }
+
+    def _whys(self, expired: list[TaskId]) -> list[tuple[IdRange, str]]:
+        """When and why these were forgotten: a text, to follow a name, for those that went together."""
+        book, history = self.book, self.book.history
+        groups: dict[tuple[float, str] | None, list[TaskId]] = {}
+        for id in expired:
+            groups.setdefault(history.forgotten(id), []).append(id)
+        found: list[tuple[IdRange, str]] = []
+        for ids in groups.values():
+            text = history.why_gone(ids[0], book.config)
+            found += [(part, text) for part in book.ranges(ids)]
+        return found
 
     def _works(self, ids: list[TaskId]) -> list[dict[str, Any]]:
         """What their submissions said, for each batch that these tasks belong to."""
@@ -330,7 +344,7 @@ class QueryDesk:
             row = book.history.tasks([id]).get(id)
             batch = book.history.batch_row(id)
             if row is None or batch is None:
-                raise QuestionError("ResultExpired", "the hub has forgotten this task")
+                raise QuestionError("ResultExpired", f"{book.name_of(id)} {book.history.why_gone(id, book.config)}")
             work = batch[3]
             body = {"state": row[2], "engine": row[3], "attempt": row[4], "started": row[5], "completed": row[6]}
             body["received"] = row[7]
@@ -388,10 +402,13 @@ class QueryDesk:
                 )
             if unknown:
                 raise QuestionError("KeyError", f"no such task: {unknown[0][0]}-{unknown[0][1]}")
-            ids = sorted({*ended, *chosen})
+            ids = sorted({*history.tasks(ended), *chosen})
+
+        date = book.date
 
         def forget(history: History) -> None:
             names, number = history.forget_tasks(ids)
+            history.note_forgotten(ids, date, PURGED)
             book.holdings.doomed.update(names)
             book.rows = max(0, book.rows - number)
 

@@ -12,7 +12,7 @@ a bundle's tasks printed and displayed. A blob's `side` is 0 in a task's call an
 
 from __future__ import annotations
 
-VERSION = 5
+VERSION = 6
 
 TaskRecord = tuple[int, int, int, "int | None", int, "float | None", "float | None", float, int]
 """id, batch, state, engine, attempt, started, completed, received, bundle: a row of `tasks`."""
@@ -41,6 +41,7 @@ CREATE TABLE leases(id INTEGER PRIMARY KEY, engine INTEGER NOT NULL, tasks BLOB 
 CREATE TABLE attempts(
     task INTEGER, attempt INTEGER, engine INTEGER, began REAL, ended REAL, outcome TEXT, PRIMARY KEY(task, attempt)
 ) WITHOUT ROWID;
+CREATE TABLE forgotten(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, at REAL NOT NULL, why TEXT NOT NULL);
 CREATE TABLE resubmits(old INTEGER PRIMARY KEY, new INTEGER NOT NULL);
 CREATE TABLE blobs(name TEXT, owner INTEGER, size INTEGER, side INTEGER, PRIMARY KEY(name, owner, side)) WITHOUT ROWID;
 CREATE INDEX blobs_of ON blobs(owner);

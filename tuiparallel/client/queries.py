@@ -427,6 +427,7 @@ def tell_works(calls: list[Call], request: Request) -> list[tuple[Call, ErrorTex
     body = request.raw
     lost: list[tuple[Call, ErrorText]] = []
     unknown, expired = _set(body["unknown"]), _set(body["expired"])
+    whys = {(hex, counter): why for (hex, first, n), why in body["whys"] for counter in range(first, first + n)}
     works = [
         (work["session"], work["first"], work["count"], _work(work["work"]), work["sizes"]) for work in body["works"]
     ]
@@ -439,8 +440,8 @@ def tell_works(calls: list[Call], request: Request) -> list[tuple[Call, ErrorTex
         if job in unknown:
             lost.append((call, ErrorText("KeyError", f"no task has the msg_id {name!r}", "")))
         elif job in expired:
-            text = f"the result of {name} was forgotten, to keep the hub's history within its limits, or was purged"
-            lost.append((call, ErrorText("ResultExpired", text, "")))
+            why = whys.get(job, "is forgotten: it was purged, or a limit of the history was reached")
+            lost.append((call, ErrorText("ResultExpired", f"the result of {name} {why}", "")))
         for first, count, work, sizes in by_session.get(call.session, ()):
             if first <= call.first < first + count:
                 call.work = work
