@@ -51,6 +51,7 @@ class Terminal:
             start_new_session=True, cwd=ROOT,
         )  # fmt: skip
         self.seen = b""
+        self.gone = False
 
     def read_until(self, text: bytes, seconds: float = 20) -> None:
         """Reads until a text has come."""
@@ -65,6 +66,20 @@ class Terminal:
             elif self.process.poll() is not None:
                 break
         assert text in self.seen, self.seen[-2000:]
+
+    def read_until_times(self, text: bytes, times: int, seconds: float = 20) -> None:
+        """Reads until a text has come so many times."""
+        deadline = Deadline(SystemClock(), seconds)
+        while self.seen.count(text) < times:
+            assert not deadline.passed() and self.process.poll() is None, self.seen[-2000:]
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.seen += os.read(self.master, 65536)
+
+    def hang_up(self) -> None:
+        """Takes the terminal away."""
+        os.close(self.master)
+        os.close(self.slave)
+        self.gone = True
 
     def drain(self) -> int:
         """Reads to the end; the exit code."""
@@ -84,8 +99,8 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
+        if not self.gone:
+            self.hang_up()
 
 
 @pytest.mark.parametrize(
@@ -111,6 +126,32 @@ def test_q_leaves_at_once() -> None:
         os.write(terminal.master, b"q")
         assert terminal.drain() == 0
         assert termios.tcgetattr(terminal.slave) == terminal.before
+    finally:
+        terminal.close()
+
+
+def test_a_stop_and_a_continuation_from_outside_leave_one_reader_of_keys() -> None:
+    terminal = Terminal()
+    try:
+        terminal.read_until(b"Engines")
+        for turn in range(2, 5):
+            os.kill(terminal.process.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED)
+            os.kill(terminal.process.pid, signal.SIGCONT)
+            terminal.read_until_times(b"\x1b[?1049h", turn)
+        os.write(terminal.master, b"q")
+        assert terminal.drain() == 0
+        assert termios.tcgetattr(terminal.slave) == terminal.before
+    finally:
+        terminal.close()
+
+
+def test_a_terminal_that_goes_without_a_signal_ends_the_console() -> None:
+    terminal = Terminal()  # it controls no process, so the kernel sends no SIGHUP
+    try:
+        terminal.read_until(b"Engines")
+        terminal.hang_up()
+        assert terminal.process.wait(20) == 128 + signal.SIGHUP
     finally:
         terminal.close()
 

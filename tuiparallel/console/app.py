@@ -30,6 +30,7 @@ from tuiparallel.console.screens.leave import LeaveScreen
 from tuiparallel.console.screens.main import MainScreen
 from tuiparallel.console.screens.picker import PickerScreen
 from tuiparallel.console.settling import settled
+from tuiparallel.console.terminal import Terminal
 from tuiparallel.console.themes import THEMES
 from tuiparallel.link.clock import SystemClock
 
@@ -95,7 +96,7 @@ class TuiparApp(App[Chosen]):
     ) -> None:
         self.options = options or Options()
         self.had_no_color = "NO_COLOR" in os.environ
-        super().__init__()
+        super().__init__(driver_class=None if "TEXTUAL_DRIVER" in os.environ else Terminal)
         if self.had_no_color:
             os.environ["NO_COLOR"] = "1"  # Textual takes it away, and children must see it too
         self.animation_level = "none"

@@ -9,7 +9,7 @@ import sys
 import termios
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -59,7 +59,8 @@ def guarded() -> Iterator[None]:
             sys.__stderr__.flush()
         raise
     finally:
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+        with suppress(termios.error):  # there is no terminal any more
+            termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 def report(error: BaseException, now: float) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,6 +49,8 @@ def run_console(
             chosen = app.run()
         if app.client is not None:
             app.client.close(SOON)
+        if app.signal == signal.SIGHUP:
+            return 128 + app.signal  # nobody is there to read
         for text in app.printed:
             print(text)
         if app.signal:
