@@ -222,7 +222,13 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """%load_ext tuiparallel: %px and its family, on the active view."""
+    """%load_ext tuiparallel: gives IPython %px, %%px, %autopx, %pxconfig and %pxresult, on a blocking view of all
+    engines of the cluster that Client() finds.
+
+    shell: the IPython shell that loads it.
+    Returns None.
+    Raises what Client() raises, ClusterNotFound among it.
+    """
     from tuiparallel.client.magics import load_ipython_extension as load
 
     load(shell)

@@ -33,7 +33,9 @@ ErrorEntry = tuple[str, str, str, EngineInfo]
 
 
 class ParallelError(Exception):
-    """Anything that tuiparallel raises by itself."""
+    """Anything that tuiparallel raises by itself: the root of its errors. KernelError and IPythonError are older
+    names.
+    """
 
 
 KernelError = IPythonError = ParallelError  # as ipyparallel calls it
@@ -44,67 +46,91 @@ TimeoutError = builtins.TimeoutError  # error.TimeoutError is what a wait that i
 
 
 class HubUnreachable(ParallelError, ConnectionError):
-    """The hub has not answered for as long as the caller was willing to wait."""
+    """The hub has not answered for as long as the caller was willing to wait.
+
+    Raised by waits after the client's hub_timeout seconds, and by questions after its query_timeout. What was
+    submitted is kept, and waiting again works. Also a ConnectionError.
+    """
 
 
 class ConnectTimeout(HubUnreachable, builtins.TimeoutError):
-    """A new Client got no answer from the hub in time."""
+    """A new Client got no answer from the hub in its timeout. Also a HubUnreachable and a TimeoutError."""
 
 
 class ClusterNotFound(ParallelError, FileNotFoundError):
-    """No running cluster has this name, or this connection file does not exist."""
+    """No running cluster has this name, or this connection file does not exist; it names those that run. Raised by
+    Client(), Cluster.from_name and Cluster.connect. Also a FileNotFoundError.
+    """
 
 
 class ClusterExists(ParallelError, RuntimeError):
-    """A cluster of this name is running already."""
+    """A cluster of this name is running already. Raised by Cluster.start. Also a RuntimeError."""
 
 
 class StartError(ParallelError, RuntimeError):
-    """A hub or an engine could not be started."""
+    """A hub or an engine could not be started; the message has the end of its log. Also a RuntimeError."""
 
 
 class InsecureFile(ParallelError, PermissionError):
-    """A file with keys belongs to somebody else, or others may read it."""
+    """A file with keys belongs to somebody else, or others may read it; the message has the cure, a chmod. Also a
+    PermissionError.
+    """
 
 
 class AuthenticationError(ParallelError, ConnectionError):
-    """The hub does not accept this key."""
+    """The hub does not accept this key: another cluster's, an engine's, or one from before keys were rotated. Also a
+    ConnectionError.
+    """
 
 
 class ProtocolMismatch(ParallelError, ConnectionError):
-    """Hub and peer speak different versions of the protocol."""
+    """Hub and peer speak different versions of the protocol; the message says which side is older. Also a
+    ConnectionError.
+    """
 
 
 class ClientClosed(ParallelError, RuntimeError, OSError):
-    """The client was closed, or belongs to the parent of this process."""
+    """The client was closed, or belongs to the parent of this process: make a new Client. Also a RuntimeError and
+    OSError.
+    """
 
 
 class ResultNotReady(ParallelError, AssertionError, RuntimeError, ValueError):
-    """The answer was asked for before the task had ended."""
+    """The answer was asked for before the task had ended, as by AsyncResult.successful. Also an AssertionError, a
+    RuntimeError and a ValueError.
+    """
 
 
 class NoEnginesRegistered(ParallelError):
-    """There is no engine that a call could go to."""
+    """There is no engine that a direct call could go to: the cluster has none, or the view is empty."""
 
 
 class NoSuchEngine(ParallelError, IndexError):
-    """No living engine has this id."""
+    """No living engine has this id; the message has the ids there are, or what it died of. Also an IndexError."""
 
 
 class SerializationError(ParallelError, TypeError, PicklingError):
-    """A value cannot be sent; the message says which part of it, and why."""
+    """A value cannot be sent; the message says which part of which argument, and why. Raised by the call, of a result
+    through its AsyncResult. Also a TypeError and a PicklingError.
+    """
 
 
 class DeserializationError(ParallelError):
-    """Bytes have arrived that cannot be made into a value here."""
+    """A result has arrived that cannot be made into a value here, as when its module is missing; its metadata can be
+    read.
+    """
 
 
 class MessageTooLarge(ParallelError, ValueError):
-    """A call or a result is larger than what the cluster may store."""
+    """A call or a result has more bytes than the cluster may store at a time; the message says which key raises that.
+    Also a ValueError.
+    """
 
 
 class UnmetDependency(ParallelError):
-    """For the code of a task to raise: this engine will not do, let another one try."""
+    """For the code of a task to raise: this engine will not do, let another one try. When none is left the task ends
+    with ImpossibleDependency. TaskRejectError is an older name.
+    """
 
 
 TaskRejectError = UnmetDependency
@@ -116,13 +142,23 @@ TaskRejectError = UnmetDependency
 class RemoteError(ParallelError):
     """An exception that was raised by a task, or that became of a task.
 
-    RemoteError(ename, evalue, traceback, engine_info), or RemoteError(message). Of user code it is usually an instance
-    of a class that has RemoteError and the class of the exception as bases, so `except KeyError` catches it as well.
+        >>> try:
+        ...     rc[1].apply_sync(lambda: 1 / 0)
+        ... except ZeroDivisionError as e:                           # `except tp.RemoteError` catches it as well
+        ...     print(e)
+        ...     print(repr(e), e.ename, e.engine_info["engine_id"])
+        [1:apply] ZeroDivisionError: division by zero
+        <RemoteError[1]:ZeroDivisionError(division by zero)> ZeroDivisionError 1
 
-    ename, evalue: name of its class, and str() of it. traceback: text, "" when there is none.
-    engine_info: exactly engine_id, engine_uuid and method ('apply' or 'execute').
-    original: the exception itself where it could be loaded here, else None. It stays behind when a plain RemoteError
-    is pickled. facts: what the hub knows of a failure of its own, by name.
+    Of user code it is usually an instance of a class that has RemoteError and the class of the exception as bases. It
+    is a plain RemoteError when the exception cannot be loaded here, when layouts clash, and when it would steer the
+    caller's own control flow: KeyboardInterrupt, SystemExit, StopIteration, TimeoutError, CancelledError.
+
+    ename, evalue: name of its class, and str() of it; e.args is both. traceback: text of the engine's, "" when there
+    is none. engine_info: a dict of exactly engine_id (int or None), engine_uuid (str) and method ('apply' or
+    'execute'). original: the exception itself where it could be loaded here, else None; it stays behind when it is
+    pickled. index: of a map the place of the element in the input, else None. facts: what the hub knows of a failure
+    of its own, by name. RemoteError(message) builds one from a message alone.
     """
 
     ENAME = ""  # the ename of a hub error where it differs from the name of its class
@@ -177,11 +213,20 @@ class RemoteError(ParallelError):
         return "" if engine is None else f"[{engine}:{method}] "
 
     def render_traceback(self) -> list[str]:
-        """The traceback's lines as the engine wrote them; one line with the message when there are none."""
+        """The traceback's lines as the engine wrote them.
+
+        Returns a list of str; one line with the message when there is no traceback.
+        Raises nothing.
+        """
         return self.traceback.rstrip().splitlines() or [str(self)]
 
     def print_traceback(self, excid: int | None = None) -> None:
-        """Print the remote traceback; excid is ignored, it makes the call the same as CompositeError's."""
+        """Print the traceback of the engine.
+
+        excid: ignored; it makes the call the same as CompositeError's.
+        Returns None.
+        Raises nothing.
+        """
         print("\n".join(self.render_traceback()))
 
     def _render_traceback_(self) -> list[str]:  # IPython asks for this
@@ -191,8 +236,15 @@ class RemoteError(ParallelError):
 class CompositeError(RemoteError):
     """At least one of several tasks of one call has failed.
 
-    elist: (ename, evalue, traceback, engine_info) of each failure. errors: the same as RemoteErrors.
-    results: one value per task, with its error in place of each missing one. tb_limit: how many are printed in full.
+        >>> try:
+        ...     rc[:3].apply_sync(lambda: 1 // (tp.current_task().engine_id - 1))
+        ... except tp.CompositeError as e:
+        ...     print([error.ename for error in e.errors], e.results[0], e.results[2], len(e.elist))
+        ['ZeroDivisionError'] -1 1 1
+
+    msg: what the call was. elist: a list of (ename, evalue, traceback, engine_info), one of each failure. errors: the
+    same as RemoteErrors. results: a list with one value per task, and its error in place of each missing one; empty
+    when it was raised before all had ended. tb_limit: how many are printed in full, 4.
     """
 
     tb_limit = 4
@@ -217,7 +269,7 @@ class CompositeError(RemoteError):
 
     @property
     def msg(self) -> str:
-        """What the call was, in one line."""
+        """What the call was, in one line: a str."""
         return self.evalue
 
     def __str__(self) -> str:
@@ -234,11 +286,20 @@ class CompositeError(RemoteError):
         return _composite, (self.evalue, self.errors)
 
     def raise_exception(self, excid: int = 0) -> NoReturn:
-        """Raise the error number excid. Raises IndexError when there is none of this number."""
+        """Raise one of the errors.
+
+        excid: its number in `errors`, from 0.
+        Raises this RemoteError, IndexError when there is none of this number.
+        """
         raise self._error(excid)
 
     def render_traceback(self, excid: int | None = None) -> list[str]:
-        """Lines of the error number excid, or of the first tb_limit ones."""
+        """The tracebacks as lines.
+
+        excid: the number of an error in `errors`; None: the first tb_limit ones.
+        Returns a list of str.
+        Raises IndexError when there is none of this number.
+        """
         if excid is not None:
             return self._error(excid).render_traceback()
         lines = [self.evalue]
@@ -249,7 +310,12 @@ class CompositeError(RemoteError):
         return lines
 
     def print_traceback(self, excid: int | None = None) -> None:
-        """Print the traceback of error number excid, or of the first tb_limit ones."""
+        """Print the tracebacks.
+
+        excid: the number of an error in `errors`; None: the first tb_limit ones.
+        Returns None.
+        Raises IndexError when there is none of this number.
+        """
         print("\n".join(self.render_traceback(excid)))
 
     def _render_traceback_(self) -> list[str]:
@@ -275,15 +341,19 @@ class AlreadyDisplayedError(RemoteError):
         self.__notes__: list[str] = []
 
     def render_traceback(self) -> list[str]:
-        """One line: the rest was shown before."""
+        """The message alone: the rest was shown before.
+        Returns a list of one str.
+        Raises nothing.
+        """
         return [str(self)]
 
 
 class EngineError(RemoteError):
-    """The engine of a task died, or went away, before its result was known.
+    """The engine of a task died, or went away, before its result was known. Others of its tasks are not touched.
 
-    engine_id, host, pid: which one. exitcode, signal: how it ended (None when unknown). peak_rss: bytes.
-    stderr_tail: its last lines. attempts: how many there were. may_have_started: False when it surely never ran.
+    engine_id (int), host (str), pid (int): which engine. exitcode, signal: how it ended, ints, or None. peak_rss: the
+    most memory it had, bytes, or None. stderr_tail: the last lines of its stderr, a str. attempts: how many there
+    were. may_have_started: False when the task surely never ran.
     """
 
     def __init__(
@@ -309,25 +379,27 @@ class EngineError(RemoteError):
 
 
 class AbortedTask(RemoteError):
-    """The task was aborted before it could end by itself."""
+    """The task was aborted before it could end by itself. TaskAborted is an older name."""
 
 
 TaskAborted = AbortedTask
 
 
 class TaskTimeout(RemoteError):
-    """The task waited for its dependencies, or ran, for longer than its limit."""
+    """The task waited for its dependencies longer than its `timeout`, or ran longer than its `time_limit`, in
+    seconds. DependencyTimeout is the same.
+    """
 
 
 DependencyTimeout = TaskTimeout
 
 
 class ImpossibleDependency(RemoteError, UnmetDependency):
-    """What the task waits for can no longer happen."""
+    """What the task waits for can no longer happen, or no engine is left that would do. Also an UnmetDependency."""
 
 
 class InvalidDependency(ImpossibleDependency):
-    """What the task waits for does not exist."""
+    """What the task waits for does not exist. Also an ImpossibleDependency."""
 
 
 class TaskLost(RemoteError):
@@ -335,7 +407,7 @@ class TaskLost(RemoteError):
 
 
 class ResultExpired(RemoteError):
-    """The result was forgotten, to keep the history within its limits."""
+    """The result was purged, or forgotten to keep the hub's history within its limits of rows, bytes and age."""
 
 
 class StorageFull(RemoteError):
@@ -343,7 +415,7 @@ class StorageFull(RemoteError):
 
 
 class NoSuchTask(RemoteError, KeyError):
-    """No task has this msg_id."""
+    """No task has this msg_id. Also a KeyError, which is its ename."""
 
     ENAME = "KeyError"
 

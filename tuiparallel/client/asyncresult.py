@@ -189,11 +189,10 @@ class AsyncResult(Facts, Output, Ending):
         """The result, when all tasks have ended.
 
             >>> bad = rc[:2].apply_async(lambda: 1 / 0)
-            >>> bad.get(timeout=10)
-            Traceback (most recent call last):
-            tuiparallel.errors.CompositeError: 2 of 2 calls of <lambda> failed
-            ...
-            >>> bad.get(return_exceptions=True)[0]
+            >>> try:
+            ...     bad.get(timeout=10)
+            ... except tp.CompositeError as error:
+            ...     error.errors[0]
             <RemoteError[0]:ZeroDivisionError(division by zero)>
 
         timeout: seconds; None and -1: for ever. return_exceptions: True gives errors in place of values instead of

@@ -66,7 +66,8 @@ class Dependency(set[str]):
     def check(self, completed: Collection[str], failed: Collection[str] | None = None) -> bool:
         """Whether it is met.
 
-            >>> tp.Dependency(["a-1", "a-2"]).check(completed={"a-1"}), tp.Dependency(["a-1", "a-2"], all=False).check({"a-1"})
+            >>> both = ["a-1", "a-2"]
+            >>> tp.Dependency(both).check(completed={"a-1"}), tp.Dependency(both, all=False).check({"a-1"})
             (False, True)
 
         completed: msg_ids of tasks that succeeded, failed: of those that did not; collections of str.

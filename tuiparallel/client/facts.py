@@ -33,7 +33,7 @@ class Facts:
 
     @property
     def metadata(self) -> Any:
-        """The Metadata of the task, or a list with one per task, in order; at any time, also before they have ended."""
+        """The Metadata of the task, or a list with one per task, in order; also before they have ended."""
         if self._single:
             return metadata_of(*self._task(0))
         return [metadata_of(call, index) for call, index in self._tasks()]

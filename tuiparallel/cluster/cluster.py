@@ -29,21 +29,41 @@ _STOP_PATIENCE = 5.0  # seconds a hub has to answer the request to end
 
 
 class Cluster(Past):
-    """A cluster on this machine: one hub, one supervisor, n engines.
+    """A cluster on this machine: one hub, one supervisor, n engines, one private directory. It has a name.
 
-    n: number of engines; None: one per core. name: None makes a new one. engines: the launcher, 'local'.
-    restart: 'never', or 'on-failure' to replace engines that die, at most max_restarts times each per minute.
-    work_dir: where engines run (None: here). env: variables added to the engines' environment. durability: 'process',
-    'full' or 'none'. engine_timeout: seconds without a sign of life until an engine's tasks are lost. start_timeout:
-    seconds the start may take. shutdown_atexit: the cluster ends with this process, however that ends.
-    ip: where the hub listens on the network, instead of local sockets, an address of this machine or '*' for all of them;
-    always encrypted, and only for those who have the keys in its connection files; None: no port is opened.
-    Further keywords are keys of the configuration file; what is None comes from there, or has its default.
+        >>> with tp.Cluster(n=1, env={"OMP_NUM_THREADS": "1"}) as rc2:      # start, connect, wait; stop at the end
+        ...     rc2[0].apply_sync(os.getenv, "OMP_NUM_THREADS")
+        '1'
 
-        with Cluster(n=4) as rc:            # start, connect, wait for the engines; stop at the end
-            rc[:].apply_sync(os.getpid)
+    n: the number of engines, an int >= 0; None: one per core. name: 1 to 32 letters, digits, '.', '_' or '-',
+    beginning with a letter or digit; None: a new one; cluster_id is the same. engines: the launcher, 'local'.
+    restart: 'never', or 'on-failure' to replace engines that die, at most max_restarts times each per minute. ip:
+    where the hub listens on the network, an address of this machine or '*' for all of them, always encrypted and only
+    for those who have the keys in its connection files; None: no port is opened. work_dir: where engines run; None:
+    here. env: a dict of variables, added to the engines' environment. durability: 'process' (results survive the
+    hub's death), 'full' (the machine's, too), or 'none'. engine_timeout: seconds without a sign of life until an
+    engine's tasks are lost, 30. start_timeout: seconds the start may take, 60. shutdown_atexit: the cluster ends with
+    this process, however that ends.
 
-    Every coroutine has a twin whose name ends in _sync. Raises ValueError or TypeError for what cannot be.
+    Further keywords, **config, are other keys of the table [cluster] of the configuration file; an argument wins over
+    the variable TUIPAR_<KEY> of the environment, which wins over the file. In seconds: orphan_timeout (3600; an
+    engine without hub ends), probe_interval (2), heartbeat_interval (2), heartbeat_timeout (10), resend_interval (5),
+    stop_grace (1, between SIGTERM and SIGKILL), window_seconds (0.01, how much work an engine holds ahead),
+    history_age (a week). In bytes: history_bytes (1 GiB), open_bytes (4 GiB, of calls that have not ended), free_disk
+    (256 MiB, which stay free), blob_bytes (large buffers at a time; 0: half of what is free), blob_keep (large
+    buffers of ended tasks), output_per_task (1 MiB of text), output_bytes (128 MiB), unkept_bytes (256 MiB of results
+    at an engine that the hub has not stored). Numbers: history_rows (1,000,000 tasks), hwm (tasks an engine holds
+    ahead; 0: as many as window_seconds says), observer_rate (20 updates a second). Others: scheme ('leastload',
+    'lru', 'plainrandom', 'weighted', 'twobin': which engine gets a balanced task), keep_calls (True: calls stay on
+    record for resubmit), log_level ('INFO').
+
+    As a context manager, `with` and `async with`, it starts, gives a Client when all engines answer, and stops. Every
+    method that is a coroutine has a twin whose name ends in _sync. cluster.name and cluster.directory (a Path) are
+    attributes.
+
+    Raises ValueError for a name, key or value that cannot be (for an unknown key it names the nearest one, with file
+    and line), TypeError for a value of the wrong type; what starting raises is with start_cluster_sync. After
+    ipyparallel's Cluster.
     """
 
     def __init__(
@@ -94,47 +114,53 @@ class Cluster(Past):
 
     @property
     def cluster_id(self) -> str:
-        """The name."""
+        """The name, as ipyparallel calls it."""
         return self.name
 
     @property
     def n(self) -> int:
-        """The number of engines that were asked for."""
+        """The number of engines that were asked for: an int."""
         return int(self._settings.values["n"])
 
     @property
     def connection_file(self) -> Path:
-        """The file that clients connect with; it exists while the cluster runs."""
+        """The file that clients connect with, a Path; it exists while the cluster runs."""
         return self.directory / "client.json"
 
     @property
     def running(self) -> bool:
-        """Whether the cluster's processes live."""
+        """Whether the cluster's processes live: a bool."""
         if self._processes is not None:
             return self._processes.alive()
         return self._config is not None and record_in(self.directory) is not None
 
     @property
     def config(self) -> ClusterConfig:
-        """What the running cluster was told. Raises ClusterNotFound when it does not run."""
+        """What the running cluster was told: a record with the keys of Cluster(...).
+        Raises ClusterNotFound when it does not run.
+        """
         if self._config is None:
             raise not_running(self.name)
         return self._config
 
     @property
     def record(self) -> ClusterRecord | None:
-        """Facts about the running cluster; None when it does not run."""
+        """Facts about the running cluster (name, cluster, pids, since in seconds since the epoch, n); None when it
+        does not run.
+        """
         return record_in(self.directory) if self._config is not None else None
 
     @property
     def pids(self) -> dict[str, int]:
-        """Pids of 'template', 'supervisor' and 'hub'; empty when nothing runs."""
+        """{'template': pid, 'supervisor': pid, 'hub': pid}; empty when nothing runs."""
         record = self.record
         return dict(record.pids) if record is not None else {}
 
     @property
     def addresses(self) -> dict[str, list[str]]:
-        """The network addresses that are open for 'client' and for 'engine'; empty without `ip`, or when it is stopped."""
+        """The network addresses that are open, {'client': [...], 'engine': [...]}, lists of str; empty without `ip`,
+        or when it is stopped.
+        """
         if self._config is None or self._config.ip is None or not self.connection_file.exists():
             return {}
         return {
@@ -147,7 +173,10 @@ class Cluster(Past):
     def start_cluster_sync(self, n: int | None = None) -> None:
         """Start hub and engines; returns when the hub is ready, the engines follow.
 
-        Raises ClusterExists when a cluster of this name runs, StartError when something cannot be started.
+        n: number of engines, in place of the one it was made with.
+        Returns None.
+        Raises ClusterExists when a cluster of this name runs, StartError when something cannot be started in
+        start_timeout seconds (it has the end of the log), TypeError and ValueError for n.
         """
         if n is not None:
             self._settings = self._settings.with_engines(n)
@@ -155,7 +184,10 @@ class Cluster(Past):
         self._let_go()
 
     def start_controller_sync(self) -> None:
-        """Start the hub alone, without engines. Raises as start_cluster."""
+        """Start the hub alone, without engines.
+        Returns None.
+        Raises ClusterExists and StartError as start_cluster_sync.
+        """
         self._start(self._settings.with_engines(0))
         self._let_go()
 
@@ -183,7 +215,19 @@ class Cluster(Past):
             _ending_with_us.add(self)
 
     def start_and_connect_sync(self, n: int | None = None) -> Client:
-        """Start, connect, and wait until all engines answer; returns the Client. Raises as start_cluster."""
+        """Start, connect, and wait until all engines answer.
+
+            >>> cluster = tp.Cluster(n=2)
+            >>> rc2 = cluster.start_and_connect_sync()
+            >>> rc2.ids
+            [0, 1]
+            >>> rc2.close(); cluster.stop()
+
+        n: number of engines, in place of the one it was made with.
+        Returns a Client.
+        Raises ClusterExists, StartError, TypeError and ValueError as start_cluster_sync; then nothing is left
+        running.
+        """
         if n is not None:
             self._settings = self._settings.with_engines(n)
         self._start(self._settings)
@@ -210,7 +254,12 @@ class Cluster(Past):
             raise failure or start_error(self.name, str(error), log) from error
 
     def connect_client_sync(self, **options: Any) -> Client:
-        """A new Client of this cluster; options are Client's. Raises ClusterNotFound when it does not run."""
+        """Make a new Client of this cluster.
+
+        options: keywords of Client, as block and hub_timeout.
+        Returns a Client.
+        Raises ClusterNotFound when it does not run, and what Client() raises.
+        """
         if not self.connection_file.exists():
             raise not_running(self.name)
         return Client(str(self.connection_file), cluster=self, **options)
@@ -221,6 +270,8 @@ class Cluster(Past):
         """End all processes; returns when none is left. Does nothing when it is stopped.
 
         Running tasks are not waited for. History and logs stay in the directory.
+        Returns None.
+        Raises nothing of its own.
         """
         _ending_with_us.discard(self)
         self._close_control()
@@ -246,18 +297,23 @@ class Cluster(Past):
             kill([template] if template is not None else [], signal.SIGTERM)
 
     def stop_controller_sync(self) -> None:
-        """End the hub; as engines cannot be without one for long, they end with it."""
+        """End the hub; as engines cannot be without one for long, they end with it.
+        Returns None.
+        Raises nothing of its own.
+        """
         self.stop_cluster_sync()
 
     # Connecting to one that runs ----------------------------------------------------------------------------------
 
     @classmethod
     def from_name(cls, name: str) -> Self:
-        """A handle on the cluster of this name.
+        """A handle on the cluster of this name, a str; one that runs is not stopped at exit by it.
 
-        One that runs is not stopped at exit by it. One that has ended answers hub_history, db_query, result_status and
-        get_result from its history, which is opened for reading, and start() starts it anew. Raises ClusterNotFound,
-        naming those that there are, when nothing has run under this name.
+        One that has ended answers hub_history, db_query, result_status and get_result from its history, and start()
+        starts it anew.
+        Returns a Cluster.
+        Raises ClusterNotFound, naming those that there are, when nothing has run under this name, ValueError and
+        TypeError for what is no name.
         """
         directory = directory_of(checked_name(name))
         if record_in(directory) is None and has_history(directory):
@@ -266,7 +322,12 @@ class Cluster(Past):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """A handle on the cluster of a connection file, or of a cluster's directory. Raises ClusterNotFound."""
+        """A handle on the cluster of a connection file, or of a cluster's directory; it does not stop it at exit.
+
+        path: a str or Path.
+        Returns a Cluster.
+        Raises ClusterNotFound when it does not run, InsecureFile.
+        """
         place = Path(path).expanduser().absolute()
         directory = place if place.is_dir() else place.parent
         return cls._attached(directory, directory.name)
@@ -299,7 +360,11 @@ class Cluster(Past):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """What another process needs for a handle on this cluster: plain values, no keys."""
+        """What another process needs for a handle on this cluster, for from_dict: plain values, no keys.
+
+        Returns a dict with name, directory, connection_file and cluster (str or None), n (int) and pids.
+        Raises nothing.
+        """
         return {
             "name": self.name,
             "directory": str(self.directory),
@@ -311,7 +376,12 @@ class Cluster(Past):
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Self:
-        """A handle from what to_dict returned. Raises ClusterNotFound when that cluster does not run any more."""
+        """A handle on a running cluster, from what to_dict returned, also in another process.
+
+        d: the dict.
+        Returns a Cluster that does not stop it at exit.
+        Raises ClusterNotFound when that cluster does not run any more, ValueError when a key is missing.
+        """
         try:
             directory, name = Path(d["directory"]), str(d["name"])
         except KeyError as error:
@@ -324,39 +394,66 @@ class Cluster(Past):
     # Plain names, coroutines, context managers --------------------------------------------------------------------
 
     def start(self, n: int | None = None) -> None:
-        """Start hub and engines: start_cluster_sync."""
+        """Start hub and engines: start_cluster_sync. n: as there.
+        Returns None.
+        Raises ClusterExists, StartError, TypeError and ValueError.
+        """
         self.start_cluster_sync(n)
 
     def connect(self, **options: Any) -> Client:
-        """A new Client of this cluster: connect_client_sync."""
+        """Make a new Client of this cluster: connect_client_sync. options: keywords of Client.
+        Returns a Client.
+        Raises ClusterNotFound when it does not run, and what Client() raises.
+        """
         return self.connect_client_sync(**options)
 
     def stop(self) -> None:
-        """End all processes: stop_cluster_sync."""
+        """End all processes; returns when none is left: stop_cluster_sync.
+        Returns None.
+        Raises nothing of its own.
+        """
         self.stop_cluster_sync()
 
     async def start_cluster(self, n: int | None = None) -> None:
-        """Coroutine of start_cluster_sync."""
+        """Coroutine of start_cluster_sync. n: as there.
+        Returns None.
+        Raises ClusterExists, StartError, TypeError, ValueError.
+        """
         await asyncio.to_thread(self.start_cluster_sync, n)
 
     async def start_controller(self) -> None:
-        """Coroutine of start_controller_sync."""
+        """Coroutine of start_controller_sync.
+        Returns None.
+        Raises ClusterExists, StartError.
+        """
         await asyncio.to_thread(self.start_controller_sync)
 
     async def start_and_connect(self, n: int | None = None) -> Client:
-        """Coroutine of start_and_connect_sync."""
+        """Coroutine of start_and_connect_sync. n: as there.
+        Returns a Client.
+        Raises ClusterExists, StartError, TypeError, ValueError.
+        """
         return await asyncio.to_thread(self.start_and_connect_sync, n)
 
     async def connect_client(self, **options: Any) -> Client:
-        """Coroutine of connect_client_sync."""
+        """Coroutine of connect_client_sync. options: keywords of Client.
+        Returns a Client.
+        Raises ClusterNotFound, and what Client() raises.
+        """
         return await asyncio.to_thread(lambda: self.connect_client_sync(**options))
 
     async def stop_cluster(self) -> None:
-        """Coroutine of stop_cluster_sync."""
+        """Coroutine of stop_cluster_sync.
+        Returns None.
+        Raises nothing of its own.
+        """
         await asyncio.to_thread(self.stop_cluster_sync)
 
     async def stop_controller(self) -> None:
-        """Coroutine of stop_controller_sync."""
+        """Coroutine of stop_controller_sync.
+        Returns None.
+        Raises nothing of its own.
+        """
         await asyncio.to_thread(self.stop_controller_sync)
 
     def __enter__(self) -> Client:

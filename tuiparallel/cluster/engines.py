@@ -57,9 +57,11 @@ class EngineSets(ABC):
         return [engine for engine in members if engine in alive]
 
     def start_engines_sync(self, n: int | None = None) -> str:
-        """Start n more engines (None: as many as the cluster was made for) and wait for them.
+        """Start more engines and wait for them.
 
-        Returns the id of the new set. Raises TimeoutError when they do not come.
+        n: how many, an int >= 0; None: as many as the cluster was made for.
+        Returns the id of the new set of engines, a str.
+        Raises TimeoutError when they do not come within 60 seconds, ClusterNotFound, TypeError and ValueError for n.
         """
         hub = self._hub()
         before = hub.ids
@@ -84,9 +86,12 @@ class EngineSets(ABC):
                 pause.wait(0.02)
 
     def scale(self, n: int) -> list[int]:
-        """Bring the number of engines to n and return the ids there are then.
+        """Bring the number of engines to n.
 
-        More are waited for; fewer: idle ones end first, others when their task has ended.
+        More are waited for; fewer: idle ones end first, others when their task has ended. n: an int >= 0.
+        Returns the list of the ids that are there then.
+        Raises TimeoutError when new ones do not come within 60 seconds, ClusterNotFound, TypeError and ValueError for
+        n.
         """
         hub = self._hub()
         self._ask_for(hub, _count(n))
@@ -95,11 +100,21 @@ class EngineSets(ABC):
         return hub.ids
 
     def stop_engines_sync(self, engine_set_id: str | None = None) -> None:
-        """End these engines; their running tasks are lost."""
+        """End engines; their running tasks end as EngineError.
+
+        engine_set_id: what start_engines returned; None: all.
+        Returns None.
+        Raises NoSuchEngine for an unknown set, ClusterNotFound.
+        """
         self._shut(self._targets(engine_set_id))
 
     def stop_engine_sync(self, id: int) -> None:
-        """End one engine."""
+        """End one engine; its running task ends as EngineError.
+
+        id: an engine's, an int.
+        Returns None.
+        Raises NoSuchEngine, ClusterNotFound.
+        """
         self._shut([id])
 
     def _shut(self, targets: Sequence[int]) -> None:
@@ -107,11 +122,21 @@ class EngineSets(ABC):
             self._hub().shutdown(targets=list(targets), block=True)
 
     def restart_engines_sync(self, engine_set_id: str | None = None) -> dict[int, int]:
-        """Replace these engines by new ones; returns {old id: new id}."""
+        """Replace engines by new ones; their running tasks end as EngineError.
+
+        engine_set_id: what start_engines returned; None: all.
+        Returns {old id: new id}.
+        Raises NoSuchEngine for an unknown set, ClusterNotFound, StartError.
+        """
         return self._restart(self._targets(engine_set_id))
 
     def restart_engine_sync(self, id: int) -> int:
-        """Replace one engine; returns the id of the new one."""
+        """Replace one engine; its running task ends as EngineError.
+
+        id: an engine's, an int.
+        Returns the id of the new one.
+        Raises NoSuchEngine, ClusterNotFound, StartError.
+        """
         return self._restart([id])[id]
 
     def _restart(self, targets: Sequence[int]) -> dict[int, int]:
@@ -126,41 +151,72 @@ class EngineSets(ABC):
         return renamed
 
     def signal_engines_sync(self, signum: int | str, engine_set_id: str | None = None) -> None:
-        """Send a signal, by number or name, to these engines."""
+        """Send a signal to the processes of engines.
+
+        signum: a number, or a name as 'SIGINT'. engine_set_id: what start_engines returned; None: all.
+        Returns None.
+        Raises ValueError for an unknown signal, NoSuchEngine for an unknown set, ClusterNotFound.
+        """
         targets = self._targets(engine_set_id)
         if targets:
             self._hub().send_signal(signum, targets=targets, block=True)
 
     def signal_engine_sync(self, signum: int | str, id: int) -> None:
-        """Send a signal to one engine."""
+        """Send a signal to the process of one engine.
+
+        signum: a number, or a name as 'SIGINT'. id: an engine's, an int.
+        Returns None.
+        Raises ValueError for an unknown signal, NoSuchEngine, ClusterNotFound.
+        """
         self._hub().send_signal(signum, targets=[id], block=True)
 
     async def start_engines(self, n: int | None = None) -> str:
-        """Coroutine of start_engines_sync."""
+        """Coroutine of start_engines_sync. n: as there.
+        Returns the id of the new set.
+        Raises TimeoutError, ClusterNotFound, TypeError, ValueError.
+        """
         return await asyncio.to_thread(self.start_engines_sync, n)
 
     async def stop_engines(self, engine_set_id: str | None = None) -> None:
-        """Coroutine of stop_engines_sync."""
+        """Coroutine of stop_engines_sync. engine_set_id: as there.
+        Returns None.
+        Raises NoSuchEngine, ClusterNotFound.
+        """
         await asyncio.to_thread(self.stop_engines_sync, engine_set_id)
 
     async def stop_engine(self, id: int) -> None:
-        """Coroutine of stop_engine_sync."""
+        """Coroutine of stop_engine_sync. id: an engine's, an int.
+        Returns None.
+        Raises NoSuchEngine, ClusterNotFound.
+        """
         await asyncio.to_thread(self.stop_engine_sync, id)
 
     async def restart_engines(self, engine_set_id: str | None = None) -> dict[int, int]:
-        """Coroutine of restart_engines_sync."""
+        """Coroutine of restart_engines_sync. engine_set_id: as there.
+        Returns {old id: new id}.
+        Raises NoSuchEngine, ClusterNotFound, StartError.
+        """
         return await asyncio.to_thread(self.restart_engines_sync, engine_set_id)
 
     async def restart_engine(self, id: int) -> int:
-        """Coroutine of restart_engine_sync."""
+        """Coroutine of restart_engine_sync. id: an engine's, an int.
+        Returns the id of the new one.
+        Raises NoSuchEngine, ClusterNotFound, StartError.
+        """
         return await asyncio.to_thread(self.restart_engine_sync, id)
 
     async def signal_engines(self, signum: int | str, engine_set_id: str | None = None) -> None:
-        """Coroutine of signal_engines_sync."""
+        """Coroutine of signal_engines_sync. signum, engine_set_id: as there.
+        Returns None.
+        Raises ValueError, NoSuchEngine, ClusterNotFound.
+        """
         await asyncio.to_thread(self.signal_engines_sync, signum, engine_set_id)
 
     async def signal_engine(self, signum: int | str, id: int) -> None:
-        """Coroutine of signal_engine_sync."""
+        """Coroutine of signal_engine_sync. signum, id: as there.
+        Returns None.
+        Raises ValueError, NoSuchEngine, ClusterNotFound.
+        """
         await asyncio.to_thread(self.signal_engine_sync, signum, id)
 
 

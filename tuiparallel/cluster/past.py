@@ -56,7 +56,10 @@ class Past(EngineSets):
         return self._reading
 
     def close_history(self) -> None:
-        """End what reads the history of an ended cluster; the next question opens it again."""
+        """End what reads the history of an ended cluster; the next question opens it again.
+        Returns None.
+        Raises nothing.
+        """
         reading, self._reading = self._reading, None
         archive, self._archive = self._archive, None
         if reading is not None:
@@ -65,25 +68,40 @@ class Past(EngineSets):
             archive.close()
 
     def hub_history(self, limit: int | None = None) -> list[str]:
-        """The msg_ids of all tasks on record in the order of submission; the last `limit` of them.
+        """The msg_ids of all tasks on record: of a running cluster its hub answers, of one that has ended its
+        history.
 
-        Of a running cluster its hub answers, of one that has ended its history. Raises ClusterNotFound when nothing
-        has run under this name.
+        limit: only the last so many, an int; None: all.
+        Returns a list of str in the order of submission.
+        Raises ClusterNotFound when nothing has run under this name, HubUnreachable.
         """
         return self._reader().hub_history(limit)
 
     def db_query(self, query: dict[str, Any], keys: Any = None) -> list[dict[str, Any]]:
-        """The records of tasks that match, as Client.db_query. Raises as that, and ClusterNotFound."""
+        """Records of tasks that match a query, also of a cluster that has ended.
+
+        query, keys: as for Client.db_query.
+        Returns a list of dicts by submission, each with msg_id.
+        Raises ClusterNotFound when nothing has run under this name, TypeError and ValueError as Client.db_query.
+        """
         return self._reader().db_query(query, keys)
 
     def result_status(self, msg_ids: Any, status_only: bool = True) -> dict[str, Any]:
-        """{'pending': [...], 'completed': [...]} of these tasks, as Client.result_status."""
+        """Which of these tasks have ended, also of a cluster that has ended.
+
+        msg_ids, status_only: as for Client.result_status.
+        Returns {'pending': [...], 'completed': [...]}, with status_only=False also {msg_id: value}.
+        Raises ClusterNotFound when nothing has run under this name, NoSuchTask, and what Client.result_status raises.
+        """
         return self._reader().result_status(msg_ids, status_only)
 
     def get_result(self, msg_ids: Any, block: bool | None = None) -> AsyncResult | Any:
-        """The AsyncHubResult of a task on record, or of several in order; with block the result itself.
+        """The AsyncHubResult of tasks on record, also of a cluster that has ended.
 
-        A task that was open when its cluster ended fails with EngineError; large buffers (above 1 MB) live no longer
-        than their cluster, and their results fail with ResultExpired.
+        msg_ids: a msg_id, or a list of these. block: whether the result itself is wanted.
+        Returns an AsyncHubResult, of a list in the same order for a list, with block its result.
+        Raises ClusterNotFound when nothing has run under this name; through the result NoSuchTask, EngineError for a
+        task that was open when its cluster ended, and ResultExpired for large buffers (above 1 MB), which live no
+        longer than their cluster.
         """
         return self._reader().get_result(msg_ids, block)

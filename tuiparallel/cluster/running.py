@@ -54,7 +54,14 @@ def running_clusters() -> dict[str, ClusterRecord]:
 
 
 def clusters() -> list[str]:
-    """Names of this user's running clusters, sorted."""
+    """The names of this user's clusters that run.
+
+        >>> rc.name in tp.clusters()
+        True
+
+    Returns a sorted list of str.
+    Raises InsecureFile when a cluster's record is open to others.
+    """
     return list(running_clusters())
 
 

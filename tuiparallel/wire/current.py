@@ -12,7 +12,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class CurrentTask:
-    """The task that is running. client: the session that submitted it. attempt counts from 1."""
+    """The task that is running: what current_task() returns. Frozen.
+
+    msg_id: str. engine_id: int. attempt: int, from 1. label: str or None. client: the session that submitted it, a
+    str.
+    """
 
     msg_id: str
     engine_id: int
@@ -48,14 +52,29 @@ def home_directory() -> str | None:
 
 
 def current_task() -> CurrentTask | None:
-    """The task this code runs in; None outside of tasks."""
+    """The task that this code runs in.
+
+        >>> rc[2].apply_sync(lambda: tp.current_task().engine_id), tp.current_task()
+        (2, None)
+
+    Returns a frozen object with the attributes msg_id, engine_id, attempt (from 1), label and client (the session
+    that submitted it); None outside of tasks.
+    Raises nothing.
+    """
     return None if _holder.describe is None else _holder.describe()
 
 
 def publish_data(data: dict[str, Any]) -> None:
-    """Add these entries to the `data` of the running task's result. Outside of tasks it does nothing.
+    """Add entries to the `data` of the running task's result, which the caller reads as AsyncResult.data.
 
-    Raises TypeError when it is not a dict.
+        >>> ar = rc[0].apply_async(lambda: tp.publish_data({"loss": 0.5}))
+        >>> ar.wait(10)
+        >>> ar.data
+        {'loss': 0.5}
+
+    data: a dict; later entries of the same name win.
+    Returns None; outside of tasks it does nothing.
+    Raises TypeError when data is no dict.
     """
     if not isinstance(data, dict):
         raise TypeError(f"publish_data takes a dict of names and values, not {type(data).__name__}")

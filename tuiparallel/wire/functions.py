@@ -50,7 +50,17 @@ _packed: weakref.WeakKeyDictionary[Any, tuple[Holding | None, FunctionCode]] = w
 
 
 def interactive(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function travel by value although its module could be imported, so that it sees the engine's namespace."""
+    """Decorator: the function travels by value although its module could be imported, so that it sees the engine's
+    namespace.
+
+        >>> rc[0]["a"] = 5
+        >>> rc[0].apply_sync(tp.interactive(lambda: a))
+        5
+
+    function: a Python function.
+    Returns the same function.
+    Raises TypeError for anything else. After IPython.parallel's interactive.
+    """
     if not isinstance(function, types.FunctionType):
         raise TypeError(f"interactive takes a Python function, not {type(function).__name__}: {function!r}")
     pickling.mark_by_value(function)

@@ -17,9 +17,17 @@ from tuiparallel.wire import names
 
 
 class Reference:
-    """An expression that stands for its value in the engine's namespace: as a function, or anywhere in arguments.
+    """An expression that stands for its value in the engine's namespace.
 
-    Raises TypeError when it is not a str. An expression that cannot be evaluated is the task's error.
+        >>> dview.scatter("n", [1, 2, 3, 4], flatten=True, block=True)
+        [None, None, None, None]
+        >>> dview.apply_sync(pow, tp.Reference("n * 10"), 2), rc[0].apply_sync(tp.Reference("n.__add__"), 1)
+        ([100, 400, 900, 1600], 2)
+
+    name: a str, a name or an expression; it is the attribute `name`. A Reference may be the function, an argument, or
+    stand at any depth in arguments, of apply, map and push. Calling it here is a TypeError. What it evaluates to is
+    looked up when the task runs; NameError and the like are the task's error.
+    Raises TypeError when name is no str.
     """
 
     def __init__(self, name: str) -> None:
@@ -73,9 +81,12 @@ def _own(failure: Exception) -> Exception:
 
 
 class dependent:
-    """A function that runs only where `df(*dargs, **dkwargs)` does not return False; elsewhere it is unmet.
+    """A function that runs only where another one does not say no: what depend and require make.
 
-    An unmet task goes to an engine that it has not tried.
+    func: the function. df: called before it on the engine, with dargs and dkwargs; when it returns False, the task
+    goes to an engine that it has not tried. They are attributes of these names. Calling it runs df and then func in
+    this process, and raises UnmetDependency when df says no.
+    Raises nothing of its own.
     """
 
     def __init__(self, func: Callable[..., Any], df: Callable[..., Any], *dargs: Any, **dkwargs: Any) -> None:

@@ -75,11 +75,13 @@ def _text(path: str) -> str:
 
 
 def send_by_value(module: types.ModuleType | str) -> None:
-    """Let this module or package travel as source to engines, with the first function that needs it.
+    """Let a module or package travel as source to engines, with the first function that needs it.
 
     On the engine `import helpers` works afterwards, and functions of it see their own module's globals. A file that
-    has changed is sent again. Raises TypeError for anything else than a module or its name, ModuleNotFoundError when
-    there is no such module, ValueError when it has no Python source.
+    has changed is sent again. module: a module, or its name.
+    Returns None.
+    Raises TypeError for anything else, ModuleNotFoundError when there is no such module, ValueError when it has no
+    Python source.
     """
     if isinstance(module, types.ModuleType):
         name, spec = module.__name__, module.__spec__
