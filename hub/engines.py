@@ -13,6 +13,7 @@ from tuiparallel.hub.events import (
     EngineClosing,
     EngineJoined,
     EngineLost,
+    EngineRuns,
     LeasesReturned,
     TaskBegan,
     TasksRan,
@@ -125,9 +126,11 @@ class EngineDesk:
                 assert_never(message)
 
     def _beat(self, engine: Engine, id: int | None, started: float | None) -> None:
-        """What an engine runs, of which a hub that has just begun does not know that it has started."""
-        task = self.book.scheduler.tasks.get(id) if id is not None else None
-        if task is not None and started is not None and task.started is None and task.engine == engine.id:
+        """What an engine runs: perhaps a hub that has just begun does not know that it has started."""
+        self.book.tell(EngineRuns(engine.id, id))
+        seat = self.book.scheduler.seats.get(engine.id)
+        task = seat.held.get(id) if seat is not None and id is not None and seat.guest != id else None
+        if task is not None and started is not None and task.started is None:
             self.book.tell(TaskBegan(engine.id, task.id, task.lease, started))
             self.book.feed.tasks_changed([task])
             self.book.feed.touched(engine.id)
@@ -165,6 +168,7 @@ class EngineDesk:
         for effect in book.effects[seen:]:
             if isinstance(effect, DropLeases):
                 drop += effect.leases
+        book.tell(EngineRuns(engine.id, hello.running[0].task if hello.running else None))
         book.out.engine(engine, EngineWelcome(PROTOCOL, book.boot, book.config.cluster, engine.id, drop))
         book.feed.touched(engine.id)
         book.notice("engines", "")

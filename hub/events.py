@@ -100,6 +100,14 @@ class TaskBegan:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineRuns:
+    """What an engine says it works on; None: nothing. It may be what the engine had before it was given up."""
+
+    engine: int
+    task: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class AbortAsked:
     """End these open tasks as aborted; with running also what has started. The answer is AbortSettled(ticket)."""
 
@@ -127,6 +135,7 @@ Event = (
     | TasksRan
     | LeasesReturned
     | TaskBegan
+    | EngineRuns
     | AbortAsked
     | TaskWaits
 )

@@ -23,6 +23,7 @@ from tuiparallel.hub.events import (
     EngineClosing,
     EngineJoined,
     EngineLost,
+    EngineRuns,
     Event,
     InterruptTask,
     LeasesGivenBack,
@@ -63,6 +64,8 @@ class Scheduler(Nesting):
                 self._returned(event, now, date, effects)
             case TaskBegan(engine, id, lease, started):
                 self._began(engine, id, lease, started, now)
+            case EngineRuns(engine, id):
+                self._runs(engine, id)
             case EngineJoined(engine):
                 self.seats[engine] = seat = Seat(engine)
                 seat.progress = now
@@ -137,9 +140,15 @@ class Scheduler(Nesting):
         if task is None or seat is None or task.engine != engine or task.lease != lease:
             return
         task.started = started
-        seat.running = task
+        seat.running, seat.guest = task, None
         if task.batch.work.time_limit:
             self._timer(now + task.batch.work.time_limit, "limit", task)
+
+    def _runs(self, engine: int, id: int | None) -> None:
+        seat = self.seats.get(engine)
+        if seat is not None and (id is None or id != seat.guest):
+            # What is held counts as what is meant: an engine runs its tasks in order, and says so late.
+            seat.guest = None if id is None or id in seat.held else id
 
     def _ran(self, event: TasksRan, now: float, effects: list[Effect]) -> None:
         seat = self.seats.get(event.engine)
@@ -152,6 +161,8 @@ class Scheduler(Nesting):
             task = tasks.get(ran.task)
             if task is None or task.lease != ran.lease or task.engine != engine or task.state is not State.ASSIGNED:
                 self.late += 1
+                if seat is not None and ran.task == seat.guest:
+                    seat.guest = None
                 continue
             if task.batch is not batch:
                 if batch is not None:
@@ -161,6 +172,7 @@ class Scheduler(Nesting):
             count += 1
             if seat is not None:
                 seat.release(task)
+                seat.guest = None
             if not ran.ok:
                 self._failed(task, ran, now, effects)
             elif self._ticket_of or self._groups:

@@ -37,7 +37,20 @@ class Pace:
 class Seat:
     """One engine. held is in the order in which the engine was given its tasks, which is the order it runs them in."""
 
-    __slots__ = ("id", "held", "direct", "load", "open", "progress", "done", "revoking", "running", "limbo", "used")
+    __slots__ = (
+        "id",
+        "held",
+        "direct",
+        "load",
+        "open",
+        "progress",
+        "done",
+        "revoking",
+        "running",
+        "limbo",
+        "used",
+        "guest",
+    )
 
     def __init__(self, id: int) -> None:
         self.id = id
@@ -50,6 +63,7 @@ class Seat:
         self.done = 0
         self.revoking = 0  # tasks asked back and not yet answered
         self.used = 0  # when a scheme chose it last, as a number that grows with each choice
+        self.guest: int | None = None  # a task it still works on that is not, or no longer, one of those it holds
         self.running: Task | None = None  # what it said it began, if that takes a while
 
     def hold(self, task: Task, cost: float) -> None:

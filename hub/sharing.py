@@ -90,10 +90,10 @@ class Sharing(Floor):
         """How many more balanced tasks an engine may hold now, however short they are; none when it has enough.
 
         None either while nothing has come from it for a moment: what it works on is a long one, and what was taken
-        from behind it should not go back there.
+        from behind it should not go back there. Nor while it works on something that is none of these.
         """
         held = len(seat.held)
-        if held and now - seat.progress >= PATIENCE:
+        if held and now - seat.progress >= PATIENCE or seat.guest is not None:
             return 0
         if self.hwm:
             return max(0, self.hwm - held)
@@ -122,18 +122,19 @@ class Sharing(Floor):
     def _rebalance(self, now: float, effects: list[Effect]) -> None:
         """Let an idle engine have what stands unstarted behind others."""
         self._recheck = None
-        idle = [seat for seat in self.seats.values() if seat.open and not seat.held]
+        idle = [seat for seat in self.seats.values() if seat.open and not seat.held and seat.guest is None]
         if not idle:
             return
         for victim in sorted(self.seats.values(), key=_by_load, reverse=True):
-            if len(victim.held) < 2 or victim.revoking:
+            first = 1 if victim.guest is None else 0  # what it works on itself cannot be moved
+            if len(victim.held) <= first or victim.revoking:
                 continue
             stuck = now - victim.progress
             if victim.load < WORTH_MOVING and stuck < PATIENCE:
                 self._recheck = min(self._recheck or now + PATIENCE, victim.progress + PATIENCE)
                 continue
             behind = [
-                task for task in list(victim.held.values())[1:] if task.batch.work.balanced and not task.revoking
+                task for task in list(victim.held.values())[first:] if task.batch.work.balanced and not task.revoking
             ]
             movable = [task for task in behind if any(self._admits(task, seat.id) for seat in idle)]
             if not movable:

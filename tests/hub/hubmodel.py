@@ -21,6 +21,7 @@ from tests.hub.net import (
     Kill,
     Moment,
     Peer,
+    Pulse,
     Start,
     Submission,
     Supervisor,
@@ -39,6 +40,7 @@ from tuiparallel.hub.events import (
     EngineClosing,
     EngineJoined,
     EngineLost,
+    EngineRuns,
     Event,
     InterruptTask,
     LeasesGivenBack,
@@ -215,6 +217,7 @@ class Hub:
                     return
                 self.answers[request] = None
                 self.tickets[request] = end
+                self.oracle.abort_heard(ids, running)
                 self.tell(AbortAsked(request, [TaskId(id) for id in ids], running, 0.2))
 
     # Engines -------------------------------------------------------------------------------------------------------
@@ -234,9 +237,13 @@ class Hub:
                 self.tell(LeasesReturned(id, leases, refused))
                 self.kept.append((end, number, []))
             case Start(task, lease, at):
-                known = self.rules.tasks.get(task)
+                self.tell(TaskBegan(id, task, lease, at))
+            case Pulse(running, at):
+                self.tell(EngineRuns(id, running))
+                seat = self.rules.seats[id]
+                known = seat.held.get(running) if running is not None and seat.guest != running else None
                 if known is not None and known.started is None:
-                    self.tell(TaskBegan(id, task, lease, at))
+                    self.tell(TaskBegan(id, known.id, known.lease, at))
 
     def _welcome(self, end: EngineEnd, hail: Hail) -> None:
         id = self.ids.get(end.uuid)
@@ -260,6 +267,7 @@ class Hub:
         for effect in self.tell(EngineBack(id, leases)):
             if isinstance(effect, DropLeases):
                 drop += effect.leases
+        self.tell(EngineRuns(id, hail.running))
         self.out.append((end, EngineWelcome(1, "", "", id, drop)))
 
     def from_supervisor(self, end: Supervisor, message: object) -> None:

@@ -21,6 +21,7 @@ from tuiparallel.wire.messages import (
     Interrupt,
     Kept,
     Lease,
+    Probe,
     Ran,
     Results,
     Returned,
@@ -29,7 +30,7 @@ from tuiparallel.wire.messages import (
     Work,
 )
 
-PAST = 6  # messages per direction of which a copy may come
+PAST = 10  # messages per direction of which a copy may come
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Hail:
     """The first message of a connection: an engine's leases, or what a client waits for."""
 
     leases: Sequence[Lease] = ()
+    running: int | None = None
     waits: Sequence[int] = ()
 
 
@@ -77,6 +79,14 @@ class Start:
 
     task: int
     lease: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The answer to a Probe: what an engine works on, since when."""
+
+    running: int | None
     at: float
 
 
@@ -208,6 +218,7 @@ class Moment:
     wall: float = 1.7e9
     counts: Counter[str] = field(default_factory=Counter)
     stubborn: set[int] = field(default_factory=set)  # tasks that nothing but a kill ends
+    doomed: set[int] = field(default_factory=set)  # tasks that raise wherever they run
     stamps: int = 0
 
     def stamp(self) -> int:
@@ -272,7 +283,7 @@ class EngineEnd(Peer):
 
     def hail(self) -> Hail:
         running, queued, holding, returned = self.queue.hello()
-        return Hail([*running, *queued, *holding, *returned])
+        return Hail([*running, *queued, *holding, *returned], running[0].task if running else None)
 
     def start(self) -> bool:
         """Begin the next task; whether there was one."""
@@ -288,7 +299,7 @@ class EngineEnd(Peer):
         """The running task returns or raises."""
         assert self.queue.running is not None
         id, lease = self.queue.running[0], self.queue.running[1]
-        ok, ename = ok and self.calls, ename if self.calls else "UnmetDependency"
+        ok, ename = ok and self.calls and id not in self.world.doomed, ename if self.calls else "UnmetDependency"
         body = f"{id} {lease} {self.id}".encode()
         self.world.counts["finish" if ok else "raise"] += 1
         self.oracle.ends(id, ok, body)
@@ -320,6 +331,9 @@ class EngineEnd(Peer):
             case Kept(numbers):
                 self.queue.kept(numbers)
                 self.outbox.ack(numbers)
+            case Probe():
+                now = self.queue.running
+                self.send(Pulse(None if now is None else now[0], self.started))
             case Interrupt(_, task):
                 self.interrupted(task)
             case _:

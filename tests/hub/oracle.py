@@ -53,6 +53,9 @@ class Oracle:
         self.outcomes: dict[int, Ended] = {}  # on record
         self.got: dict[int, Ended] = {}  # by the client that waited
         self.asked: set[int] = set()  # to be aborted
+        self.stopped: dict[
+            int, tuple[int, bool]
+        ] = {}  # by task: the lease it had when its abort was heard; even running
         self.gone: dict[int, set[bool]] = defaultdict(set)  # engines that died or were given up; whether with a mark
 
     # Clients -------------------------------------------------------------------------------------------------------
@@ -72,6 +75,15 @@ class Oracle:
         before = self.got.setdefault(id, ended)
         expect(before == ended, "P5", f"task {id} ended as {before} and then as {ended}")
 
+    def abort_heard(self, ids: Iterable[int], running: bool) -> None:
+        for id in ids:
+            last, hard = self.stopped.get(id, (self.holders[id][-1][0] if self.holders[id] else 0, False))
+            self.stopped[id] = last, hard or running
+
+    def hub_killed(self) -> None:
+        """What it has not recorded is forgotten: clients ask again."""
+        self.stopped.clear()
+
     def abort_answered(self, asked: Iterable[int], aborted: set[int], running: set[int], done: set[int]) -> None:
         expect(set(asked) == aborted | running | done, "P1", "an abort was answered for other tasks than asked")
         for id in aborted:
@@ -89,6 +101,9 @@ class Oracle:
         expect(
             (lease, engine) in self.holders[id], "P3", f"task {id} runs under lease {lease}, which is not on record"
         )
+        last, hard = self.stopped.get(id, (lease, False))
+        left_alone = not hard and (id, last) in self.begun  # it ran, and may be tried again
+        expect(lease <= last or left_alone, "abort", f"task {id} started after it had been aborted")
         self.begun[id, lease] = now
         self._check_place(engine, id, work)
         self._check_needs(engine, id, work)

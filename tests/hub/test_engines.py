@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.hub.stage import Stage, balanced, direct
+from tuiparallel.hub.events import Death
 from tuiparallel.link.link import LinkState
 from tuiparallel.wire.messages import (
     Beat,
@@ -134,8 +135,6 @@ def test_p5_an_engine_given_up_comes_back_under_its_id_and_its_late_results_are_
     stage.until(lambda: len(engine.queue) == 2)
     engine.start()
     record = stage.book.registry.engines[engine.id]
-    from tuiparallel.hub.events import Death
-
     stage.loop.engines.lose(record, Death("silent"))
     assert client.state(0) is State.LOST
     engine.link.greet_again()
@@ -148,6 +147,28 @@ def test_p5_an_engine_given_up_comes_back_under_its_id_and_its_late_results_are_
     assert stage.book.scheduler.late == 1 and len(client.outcomes["aa", 0]) == 1
     client.submit(balanced())
     stage.until(lambda: engine.queue)
+
+
+def test_an_engine_that_still_runs_what_was_given_up_gets_nothing_behind_it(stage: Stage) -> None:
+    client, engine, other = stage.client(), stage.engine(), stage.engine(auto=True)
+    client.submit(direct([engine.id]))
+    stage.until(lambda: engine.queue)
+    old = engine.start()
+    record = stage.book.registry.engines[engine.id]
+    stage.loop.engines.lose(record, Death("silent"))
+    engine.link.greet_again()
+    stage.until(lambda: record.alive and old in engine.of(EngineWelcome)[-1].drop)
+    for counter in range(1, 4):
+        client.submit(balanced())
+        assert client.outcome(counter).engine == other.id
+    engine.running.clear()  # as engines do with what was dropped: they say nothing of it
+    stage.restart()
+    stage.until(lambda: engine.link.boot == stage.book.boot)
+    engine.link.send(Beat(old.task, 1.0, 0))
+    seat = stage.book.scheduler.seats[engine.id]
+    stage.until(lambda: seat.guest == old.task)
+    engine.link.send(Beat(None, None, 0))
+    stage.until(lambda: seat.guest is None)
 
 
 def test_f40_a_newer_process_with_an_engines_name_wins_and_nothing_runs_twice(stage: Stage) -> None:

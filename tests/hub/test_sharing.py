@@ -9,6 +9,7 @@ import pytest
 from tuiparallel.hub.events import (
     Effect,
     EngineJoined,
+    EngineRuns,
     LeasesReturned,
     RevokeTasks,
     RunTasks,
@@ -161,3 +162,25 @@ def test_least_load_goes_by_seconds_and_lru_by_turns(scheme: str) -> None:
         assert found == [1, 1, 1], "three short ones are less than a long one"
     else:
         assert found in ([0, 1, 0], [1, 0, 1])
+
+
+def test_an_engine_that_works_on_what_was_given_up_gets_nothing_behind_it(desk: Desk) -> None:
+    desk.scheduler.handle(EngineRuns(0, 77), desk.now, desk.now)
+    desk.submit(2)
+    assert desk.given() == {1: 1}, "not behind a task that may go on for hours"
+    desk.finish(1, 1, 0.001)
+    assert desk.given() == {1: 1}
+    desk.scheduler.handle(EngineRuns(0, None), desk.now, desk.now)
+    desk.submit(1)
+    assert desk.given() == {0: 1}
+
+
+def test_what_stands_behind_a_task_that_was_given_up_goes_to_an_idle_engine(desk: Desk) -> None:
+    desk.submit(1)
+    assert desk.given() == {0: 1}
+    desk.scheduler.handle(EngineRuns(0, 77), desk.now, desk.now)
+    desk.now += PATIENCE
+    (revoke,) = [effect for effect in desk.settle() if isinstance(effect, RevokeTasks)]
+    back = [Lease(task.id, task.lease) for task in revoke.tasks]
+    desk.scheduler.handle(LeasesReturned(0, back), desk.now, desk.now)
+    assert desk.given() == {1: 1}

@@ -18,6 +18,7 @@ from tuiparallel.wire.ids import task_id
 from tuiparallel.wire.messages import Need, Work
 
 HEARTBEAT = 10.0  # seconds of silence after which a connection is closed
+WAKE = 4.0  # seconds that the hub lets pass at the most
 DAY = 86400.0
 
 Step = tuple[str, int]  # an action and its seed
@@ -161,6 +162,8 @@ class World:
         for id in range(first, first + count):
             if draw.random() < (0.3 if work.time_limit else 0.01):
                 self.moment.stubborn.add(id)
+        if draw.random() < 0.2:
+            self.moment.doomed.update(range(first, first + count))
         self.oracle.submits(first, count, work, unmet_on)
         client.submit(first, count, work)
         self.counts["submit"] += count
@@ -240,7 +243,15 @@ class World:
             self._kill(self.ends[uuid], replace=True)
 
     def pass_time(self) -> None:
+        """A while in which nothing else happens; the hub wakes up for its probes and its own deadlines."""
         seconds = self.random.choice([0.001, 0.001, 0.02, 0.02, 0.3, 0.3, 6.0, 40.0])
+        while seconds > 0:
+            self._tick(min(seconds, WAKE))
+            if seconds >= WAKE:
+                self.turn()
+            seconds -= WAKE
+
+    def _tick(self, seconds: float) -> None:
         self.moment.now += seconds
         self.moment.wall += seconds
         for peer in self._peers():
@@ -292,7 +303,10 @@ class World:
 
     def repeat(self) -> None:
         """A message that arrived arrives again."""
-        peer = self.random.choice(self._peers())
+        for _ in range(2):
+            self._repeat(self.random.choice(self._peers()))
+
+    def _repeat(self, peer: Peer) -> None:
         line = peer.line
         if line.known and line.past_up:
             copy = self.random.choice(line.past_up)
@@ -335,6 +349,7 @@ class World:
             self.hub.turn(unsent=True)
         for peer in self._peers():
             peer.line.void()
+        self.oracle.hub_killed()
         self.hub = self._hub()
         self.greet()
 
@@ -369,6 +384,14 @@ class World:
         if self.hub.rules.tasks or len(self.hub.rules.lanes) or self.hub.rules.waiting:
             raise BrokenError("P1: something is left in the rules")
 
+    def _free_engines(self, count: int) -> None:
+        """Somebody looks after engines that will never end what was given up long ago, when tasks wait for just these."""
+        left = [self.oracle.work[id] for client in self.clients for id in client.waits]
+        if count > 200 and any(not work.balanced or work.targets or work.follow for work in left):
+            for end in list(self.engines.values()):
+                if end.queue.running is not None and end.queue.running[0] in self.moment.stubborn:
+                    self._kill(end)
+
     def _round(self, count: int) -> None:
         if not self.engines:
             self.join()
@@ -379,6 +402,7 @@ class World:
                 peer.resend()
         if count % 20 == 19:
             self.say()
+            self._free_engines(count)
             for client in self.clients:  # what nothing else would ever end
                 endless = [
                     id for id in client.waits if id in self.moment.stubborn and not self.oracle.work[id].time_limit
