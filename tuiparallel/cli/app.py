@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tuiparallel.cli.call import Call
+from tuiparallel.cli.drawing import why_plain
 from tuiparallel.cli.exits import CommandError, ExitCode, code_of, usage, write_report
 from tuiparallel.cli.printer import Printer
 from tuiparallel.cli.verbs import verb, with_common
@@ -34,11 +35,12 @@ Width = Annotated[int | None, typer.Option("--width", metavar="N", help="columns
 
 
 def _console(call: Call, n: int | None, once: bool, width: int | None, readonly: bool) -> int:
-    if once or not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+    plain = why_plain()
+    if once or plain:
         from tuiparallel.cli.listing import once as show_once
 
         if not once and not call.out.as_json:
-            call.out.note("tuipar: this is no terminal: one snapshot, as --once")
+            call.out.note(f"tuipar: {plain}: one snapshot, as --once")
         return show_once(call, width)
     if call.out.as_json or width is not None:
         raise usage("--json and --width go with --once")

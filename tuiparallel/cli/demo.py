@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from tuiparallel.cli.call import Call
+from tuiparallel.cli.drawing import why_plain
 from tuiparallel.cli.exits import ExitCode, usage
 from tuiparallel.cli.stdlib import LONGEST, LongFunction, Parsed, library, parse_file, python_files
 from tuiparallel.client.client import Client
@@ -111,10 +111,6 @@ def _brief(error: BaseException) -> str:
     return text[0] if text else ""
 
 
-def _on_a_terminal() -> bool:
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-
-
 def demo(call: Call, headless: bool, n: int | None) -> int:
     """Start a private cluster, do the work, show it, end the cluster."""
     if call.named or call.file:
@@ -123,9 +119,10 @@ def demo(call: Call, headless: bool, n: int | None) -> int:
         cluster = Cluster(n)
     except (ValueError, TypeError) as error:
         raise usage(str(error)) from error
-    if not headless and not call.out.as_json and not _on_a_terminal():
+    plain = why_plain()
+    if not headless and not call.out.as_json and plain:
         headless = True
-        call.out.note("tuipar: this is no terminal: the table, as --headless")
+        call.out.note(f"tuipar: {plain}: the table, as --headless")
     if not headless and not call.out.as_json:
         from tuiparallel.cli.console import show_demo
 

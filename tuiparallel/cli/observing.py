@@ -45,10 +45,11 @@ class Watch:
         return came or not deadline.passed()
 
     def synchronise(self) -> None:
-        """Return when the store holds the hub's snapshot. Raises what says why it cannot."""
+        """Return when the store holds the hub's snapshot and says so. Raises what says why it cannot."""
         deadline = Deadline(self.clock, _PATIENCE)
-        while self.store.next_number() is None:
-            link = self.store.header(self.clock.time()).link
+        while (link := self.store.header(self.clock.time()).link).state is LinkState.CONNECTING or (
+            self.store.next_number() is None
+        ):
             kind, colon, text = link.reason.partition(": ")
             if colon and link.state is LinkState.LOST:
                 raise CommandError(text, ExitCode.UNREACHABLE, kind)

@@ -1,0 +1,48 @@
+"""A look at a cluster begins when there is something to see, and the link says that it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.monitor.samples import snapshot
+from tuiparallel.cli.exits import CommandError
+from tuiparallel.cli.observing import Watch
+from tuiparallel.link.clock import SystemClock
+from tuiparallel.monitor.rows import LinkState, LinkView
+from tuiparallel.wire.connection import Connection
+from tuiparallel.wire.messages import PROTOCOL
+
+
+def watched(place: Path) -> Watch:
+    """A look that nothing feeds but the test."""
+    address = f"ipc://{place}/c.ipc"
+    return Watch(Connection(PROTOCOL, "client", "lab", "c1", address, str(place), str(place), "here"))
+
+
+def test_c56_a_snapshot_is_shown_when_the_link_is_live_too(tmp_path: Path) -> None:
+    watch, seen = watched(tmp_path), list[LinkState]()
+
+    def look() -> None:
+        watch.synchronise()
+        seen.append(watch.store.header(watch.now()).link.state)
+
+    thread = Thread(target=look)
+    thread.start()
+    clock = watch.clock
+    watch.store.apply(snapshot(), clock.time())  # the feed tells of the link only after this
+    watch._changed.set()
+    thread.join(0.2)
+    watch.store.set_link(LinkView(LinkState.LIVE, clock.time(), 1, ""))
+    watch._changed.set()
+    thread.join(20)
+    assert not thread.is_alive() and seen == [LinkState.LIVE]
+
+
+def test_a_hub_that_refuses_is_an_error(tmp_path: Path) -> None:
+    watch = watched(tmp_path)
+    watch.store.set_link(LinkView(LinkState.LOST, SystemClock().time(), 1, "AuthenticationError: another key"))
+    with pytest.raises(CommandError, match="another key"):
+        watch.synchronise()
