@@ -227,8 +227,8 @@ def test_an_interrupted_wait_greets_again_so_that_nothing_is_lost(
         turn, main = link.turn, threading.current_thread()
         interrupted: list[Any] = []
 
-        def turning(timeout: float | None) -> list[Message]:
-            messages = turn(timeout)
+        def turning(timeout: float | None, vigil: Any = None) -> list[Message]:
+            messages = turn(timeout, vigil)
             if threading.current_thread() is main and messages and not interrupted:
                 interrupted.append(messages)
                 raise KeyboardInterrupt  # what has arrived is lost
