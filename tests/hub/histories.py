@@ -1,16 +1,24 @@
-"""Running generated histories: one, or many on all processors; a failing one is made small and told step by step."""
+"""Running generated histories: one, or many on all processors; a failing one is made small and told step by step.
+
+As a program, `python -m tests.hub.histories FIRST END [STEP]`, it runs these seeds and prints what they came to as JSON.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.hub.world import Step, World, plan
 
-SHARD = 250  # histories handed to a process at a time
+ROOT = Path(__file__).parents[2]
+MOST_FAILURES = 3  # of one process
 
 
 def play(seed: int, steps: list[Step], check: bool = True) -> World:
@@ -70,36 +78,48 @@ def run_history(seed: int, check: bool = True) -> World:
 
 
 @dataclass
-class Tally:
+class Total:
     """What many histories came to."""
 
     histories: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
+    def add(self, histories: int, counts: dict[str, int], failures: list[str]) -> None:
+        self.histories += histories
+        self.counts.update(counts)
+        self.failures += failures
 
-def _shard(bounds: tuple[int, int]) -> Tally:
-    tally = Tally()
-    for seed in range(*bounds):
+
+def run_some(seeds: Iterable[int]) -> Total:
+    """These histories, one after the other, until a few have failed."""
+    total = Total()
+    for seed in seeds:
         try:
-            tally.counts += run_history(seed).counts
+            total.add(1, run_history(seed).counts, [])
         except AssertionError as error:
-            tally.failures.append(str(error))
-            if len(tally.failures) > 2:
-                break
-        tally.histories += 1
-    return tally
-
-
-def run_many(first: int, count: int) -> Tally:
-    """Histories first to first + count - 1, on all processors."""
-    shards = [(at, min(at + SHARD, first + count)) for at in range(first, first + count, SHARD)]
-    total = Tally()
-    with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
-        for part in pool.imap_unordered(_shard, shards):
-            total.histories += part.histories
-            total.counts += part.counts
-            total.failures += part.failures
-            if len(total.failures) > 4:
+            total.add(1, {}, [str(error)])
+            if len(total.failures) >= MOST_FAILURES:
                 break
     return total
+
+
+def run_many(first: int, count: int) -> Total:
+    """Histories first to first + count - 1, on all processors: each takes every so-manieth."""
+    step = os.cpu_count() or 1
+    command = [sys.executable, "-m", "tests.hub.histories"]
+    workers = [
+        subprocess.Popen([*command, str(at), str(first + count), str(step)], cwd=ROOT, stdout=subprocess.PIPE)
+        for at in range(first, first + step)
+    ]
+    total = Total()
+    for worker in workers:
+        output, _ = worker.communicate()
+        assert worker.returncode == 0, f"a process of histories ended with {worker.returncode}"
+        total.add(**json.loads(output))
+    return total
+
+
+if __name__ == "__main__":
+    done = run_some(range(*map(int, sys.argv[1:])))
+    print(json.dumps({"histories": done.histories, "counts": done.counts, "failures": done.failures}))

@@ -69,11 +69,10 @@ class Oracle:
 
     def gets(self, id: int, ended: Ended) -> None:
         expect(id in self.work, "P1", f"an outcome of task {id}, which nobody has submitted")
-        expect(
-            self.outcomes.get(id) == ended, "P2", f"task {id} was told as {ended}, on record {self.outcomes.get(id)}"
-        )
-        before = self.got.setdefault(id, ended)
-        expect(before == ended, "P5", f"task {id} ended as {before} and then as {ended}")
+        if (known := self.outcomes.get(id)) != ended:
+            raise BrokenError(f"P2: task {id} was told as {ended}, on record {known}")
+        if (before := self.got.setdefault(id, ended)) != ended:
+            raise BrokenError(f"P5: task {id} ended as {before} and then as {ended}")
 
     def abort_heard(self, ids: Iterable[int], running: bool) -> None:
         for id in ids:
@@ -181,7 +180,8 @@ class Oracle:
 
     def recorded_end(self, id: int, ended: Ended, now: float) -> None:
         before = self.outcomes.get(id)
-        expect(before is None, "P5", f"task {id} had ended as {before} and is to end as {ended}")
+        if before is not None:
+            raise BrokenError(f"P5: task {id} had ended as {before} and is to end as {ended}")
         expect(ended.state in TERMINAL, "P5", f"task {id} is to end as {ended.state}")
         expect(id in self.received, "P1", f"task {id} ends without having been taken in")
         self.outcomes[id] = ended

@@ -18,7 +18,7 @@ from tuiparallel.hub.endings import Endings
 from tuiparallel.hub.lanes import Lanes
 from tuiparallel.hub.scheduler import Scheduler
 
-MOST = 1500  # histories until a planted fault must have shown
+MOST = 6000  # histories until a planted fault must have shown
 
 FAULTS: dict[str, tuple[type | ModuleType, str, str, str]] = {
     "results are taken twice": (

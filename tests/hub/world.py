@@ -26,7 +26,7 @@ Step = tuple[str, int]  # an action and its seed
 WEIGHTS = {
     "submit": 5.0,
     "deliver": 24.0,
-    "work": 16.0,
+    "work": 20.0,
     "turn": 12.0,
     "say": 2.0,
     "join": 1.0,
@@ -35,7 +35,7 @@ WEIGHTS = {
     "drop": 1.5,
     "repeat": 3.0,
     "greet": 4.0,
-    "resend": 1.0,
+    "resend": 4.0,
     "abort": 1.5,
     "partition": 0.7,
     "heal": 1.0,
@@ -124,8 +124,9 @@ class World:
 
     def resend(self) -> None:
         """The safety net: everything unacknowledged goes out once more."""
-        peer = self.random.choice(self._peers())
-        if peer.line.live:
+        waiting = [peer for peer in self._peers() if peer.line.live and len(peer.outbox)]
+        if waiting:
+            peer = self.random.choice(waiting)
             self.counts["repeat"] += len(peer.outbox)
             peer.resend()
 
@@ -387,7 +388,7 @@ class World:
     def _free_engines(self, count: int) -> None:
         """Somebody looks after engines that will never end what was given up long ago, when tasks wait for just these."""
         left = [self.oracle.work[id] for client in self.clients for id in client.waits]
-        if count > 200 and any(not work.balanced or work.targets or work.follow for work in left):
+        if count > 150 and any(not work.balanced or work.targets or work.follow for work in left):
             for end in list(self.engines.values()):
                 if end.queue.running is not None and end.queue.running[0] in self.moment.stubborn:
                     self._kill(end)
@@ -395,34 +396,47 @@ class World:
     def _round(self, count: int) -> None:
         if not self.engines:
             self.join()
+        before = self.moment.stamps
+        self._exchange()
+        for end in list(self.engines.values()):
+            self._work_off(end)
+        idle = self.moment.stamps == before
+        if idle:
+            self._stir(count)
+        self._tick(0.5 if idle else 0.02)
+
+    def _exchange(self) -> None:
+        """Everybody's messages, up and down."""
         for peer in self._peers():
-            if not peer.line.live and (count % 4 == 0 or not peer.line.up):
+            if not peer.line.live and not peer.line.up:
                 peer.greet()
-            elif count % 10 == 9:
-                peer.resend()
-        if count % 20 == 19:
-            self.say()
-            self._free_engines(count)
-            for client in self.clients:  # what nothing else would ever end
-                endless = [
-                    id for id in client.waits if id in self.moment.stubborn and not self.oracle.work[id].time_limit
-                ]
-                if endless and not client.aborts:
-                    self._ask_abort(client, endless, True)
-        for peer in self._peers():
             self._arrive_up(peer, 1000)
         self.turn()
         for peer in self._peers():
             self._arrive_down(peer, 1000)
-        for end in list(self.engines.values()):
-            for _ in range(60):
-                running = end.queue.running
-                if running is not None and running[0] in self.moment.stubborn:
-                    break
-                if running is not None:
-                    end.end(True)
-                elif not end.start():
-                    break
-        seconds = 1.0 if count % 50 == 49 else 0.02
-        self.moment.now += seconds
-        self.moment.wall += seconds
+
+    def _work_off(self, end: EngineEnd) -> None:
+        for _ in range(60):
+            running = end.queue.running
+            if running is not None and running[0] in self.moment.stubborn:
+                return
+            if running is not None:
+                end.end(True)
+            elif not end.start():
+                return
+
+    def _stir(self, count: int) -> None:
+        """Nothing has happened: what patience and people do then."""
+        self.say()
+        self._free_engines(count)
+        for peer in self._peers():
+            if peer.line.live:
+                peer.resend()
+            else:
+                peer.greet()
+        for client in self.clients:  # what nothing else would ever end
+            endless = [
+                id for id in client.waits if id in self.moment.stubborn and not self.oracle.work[id].time_limit
+            ]
+            if endless and not client.aborts:
+                self._ask_abort(client, endless, True)
