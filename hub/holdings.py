@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
-from tuiparallel.wire.blobs import NAME, UNFINISHED, BlobStore
+from tuiparallel.wire.blobs import NAME, REUSABLE, UNFINISHED, BlobStore
 
 
 class Holdings:
@@ -61,7 +61,10 @@ class Holdings:
             oldest, size = self._retired.popitem(last=False)
             self._retired_bytes -= size
             self._forget([oldest])
-            self.store.recycle([oldest], 2 * self.keep)
+            if size < REUSABLE:
+                self.store.unlink([oldest])
+            else:
+                self.store.recycle([oldest], 2 * self.keep)
 
     def over(self) -> bool:
         return self.bytes > self.limit > 0
