@@ -5,7 +5,6 @@ from __future__ import annotations
 import _thread
 import gc
 import os
-import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -72,7 +71,10 @@ def test_d06_d07_histories_hold_each_task_once(rc: Client) -> None:
     view = rc.load_balanced_view()
     view.map_sync(abs, range(200))
     assert len(view.history) == len(set(view.history)) == 200
-    assert all("-" in key for key in rc.metadata)
+    named = view.history[-3:]
+    rc.get_result(named, owner=False).get(timeout=10)
+    assert list(rc.metadata) == list(rc.results) == named and len(rc.metadata) == 3
+    assert "engine_id" not in rc.metadata and [rc.metadata[name].msg_id for name in rc.metadata] == named
 
 
 def test_d08_result_status_survives_local_errors(rc: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,16 +323,19 @@ def test_d32_broadcast_views_are_whole(rc: Client) -> None:
     rc.purge_results(result)
 
 
-def test_d33_memory_stays_flat(rc: Client) -> None:
+def test_d33_memory_of_client_and_hub_stays_flat(rc: Client, cluster: Cluster) -> None:
     view = rc.load_balanced_view()
-    view.map_sync(abs, range(5_000))
+    hub, mine = psutil.Process(cluster.pids["hub"]), psutil.Process()
+    for _ in range(4):
+        view.map_sync(abs, range(10_000))
     gc.collect()
-    before = psutil.Process().memory_info().rss
+    before = mine.memory_info().rss, hub.memory_info().rss
     for _ in range(8):
-        view.map_sync(abs, range(5_000))
+        view.map_sync(abs, range(10_000))
     gc.collect()
-    assert psutil.Process().memory_info().rss - before < 8 << 20
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
+    assert mine.memory_info().rss - before[0] < 8 << 20
+    assert hub.memory_info().rss - before[1] < 16 << 20
+    assert not list(rc._session.ledger.living()) and rc.outstanding == set()
 
 
 def test_d34_imap_keeps_all_engines_busy(rc: Client, here: Here) -> None:

@@ -169,13 +169,19 @@ def test_s91_any_and_failure(rc: Client, nap: Any) -> None:
     slow.get(timeout=10)
 
 
-def test_s92_impossible_and_invalid(rc: Client) -> None:
+def test_s92_impossible_and_invalid(rc: Client, nap: Any) -> None:
     view = rc.load_balanced_view()
     bad = view.apply_async(lambda: 1 / 0)
     with view.temp_flags(after=bad):
         impossible = view.apply_async(abs, 1)
     with pytest.raises(ImpossibleDependency):
         impossible.get(timeout=10)
+    slow = view.apply_async(nap, 1.5)
+    for gone, kind in ((bad, ImpossibleDependency), ("nobody-1", InvalidDependency)):
+        with view.temp_flags(after=[slow, gone], follow=slow):
+            at_once = view.apply_async(abs, 1)
+        assert type(at_once.exception(timeout=10)) is kind and not slow.ready()
+    slow.get(timeout=10)
     with view.temp_flags(after="nobody-1"), pytest.raises(InvalidDependency):
         view.apply_async(abs, 1).get(timeout=10)
 
@@ -286,7 +292,7 @@ def test_futures_can_be_cancelled_while_queued(rc: Client, nap: Any, until: Call
         assert all(future.cancelled() for future in last)
 
 
-def test_threads_do_not_see_each_others_flags(rc: Client) -> None:
+def test_d29_threads_do_not_see_each_others_flags(rc: Client) -> None:
     view = rc.load_balanced_view()
     inside, done = threading.Event(), threading.Event()
     seen: list[Any] = []

@@ -159,7 +159,11 @@ def test_s70_s71_other_clients_results(rc: Client, cluster: Cluster, nap: Any) -
             assert theirs.metadata[key] == done.metadata[key], key
         failed = other.get_result(bad.msg_ids)
         failed.wait(10)
-        assert failed[0:0] == [] if failed.successful() else failed.metadata[0].error.ename == "ZeroDivisionError"
+        with pytest.raises(CompositeError) as caught:
+            failed.get()
+        [error] = caught.value.errors
+        assert isinstance(error, ZeroDivisionError) and error.traceback == bad.exception().traceback  # type: ignore[union-attr]
+        assert failed.metadata[0].error.ename == "ZeroDivisionError" and failed.successful() is False
         waiting = other.get_result(slow.msg_ids[0])
         assert not waiting.ready() and waiting.get(timeout=10) == "slow"
         assert waiting.wall_time >= 0.4

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
+import tests
 from tuiparallel.client.client import Client
 from tuiparallel.errors import CompositeError, RemoteError
 from tuiparallel.link.clock import SystemClock
@@ -407,6 +408,35 @@ def test_s28_send_apply_message_is_the_path_of_all_views(rc: Client) -> None:
     assert result.get(timeout=10) == 1 and result.engine_id == 2 and result.metadata.label == "mine"
     assert rc.send_execute_request(None, "x = 7", ident=3).get(timeout=10).status == "ok"
     assert rc[3]["x"] == 7
+
+
+def test_s28_all_methods_of_the_views_submit_in_the_same_way(rc: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitter, passed = rc._session.submitter, []
+    submit = submitter.submit
+
+    def noted(order: Any, *args: Any) -> Any:
+        passed.append(order.name)
+        return submit(order, *args)
+
+    monkeypatch.setattr(submitter, "submit", noted)
+    view, balanced = rc[:], rc.load_balanced_view()
+    calls: dict[str, Callable[[], Any]] = {
+        "send_apply_message": lambda: rc.send_apply_message(None, abs, (1,)),
+        "send_execute_request": lambda: rc.send_execute_request(None, "x = 1", ident=0),
+        "apply": lambda: view.apply(abs, 1), "balanced apply": lambda: balanced.apply(abs, 1),
+        "broadcast": lambda: rc.broadcast_view().apply(abs, 1), "map": lambda: view.map(abs, [1]),
+        "balanced map": lambda: balanced.map(abs, [1]), "starmap": lambda: balanced.starmap(pow, [(1, 2)]),
+        "reduce": lambda: view.reduce(max, [1, 2]), "remote": lambda: view.remote()(abs)(1),
+        "parallel": lambda: view.parallel()(list)([1, 2]), "execute": lambda: view.execute("x = 1"),
+        "run": lambda: view.run(tests.__file__), "push": lambda: view.push({"a": 1}), "pull": lambda: view.pull("a"),
+        "scatter": lambda: view.scatter("b", [1]), "gather": lambda: view.gather("b"),
+        "imap": lambda: list(balanced.imap(abs, [1])), "executor": lambda: balanced.executor.submit(abs, 1).result(10),
+    }  # fmt: skip
+    for name, call in calls.items():
+        before = len(passed)
+        call()
+        assert len(passed) > before, name
+    assert rc.wait(timeout=10)
 
 
 def test_s02_engines_of_a_host_share_one_written_blob(rc: Client, cluster: Any) -> None:

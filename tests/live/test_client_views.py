@@ -58,10 +58,13 @@ def test_s32_targets(rc: Client) -> None:
     assert rc.direct_view("all").apply_sync(abs, 1) == rc.direct_view(None).apply_sync(abs, 1) == [1] * 4
 
 
-def test_s33_a_balanced_call_runs_in_exactly_one_place(rc: Client) -> None:
+def test_s33_a_balanced_call_runs_in_exactly_one_place(rc: Client, here: Here) -> None:
     view = rc.load_balanced_view()
     result = view.apply_async(os.getpid)
     assert result.get(timeout=10) in rc[:].apply_sync(os.getpid)
+    count = here("ran = 0\ndef count():\n    global ran\n    ran += 1")["count"]
+    rc[:].push({"ran": 0}, block=True)
+    assert [view.apply_sync(count) for _ in range(8)] == [None] * 8 and sum(rc[:]["ran"]) == 8
     view.targets = [1, 3]
     mapped = view.map_async(abs, range(40))
     assert mapped.get(timeout=10) == list(range(40)) and set(mapped.engine_id) <= {1, 3}
