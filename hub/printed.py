@@ -54,7 +54,16 @@ class Printed:
 
 def output_of(bundle: Sequence[Ran]) -> int:
     """Bytes that these tasks printed and displayed."""
-    return sum(_size(ran.extras) for ran in bundle if ran.extras is not None)
+    total = 0
+    quiet: Extras | None = None  # many tasks that end together, as aborted ones, share theirs
+    for ran in bundle:
+        extras = ran.extras
+        if extras is not None and extras is not quiet:
+            if size := _size(extras):
+                total += size
+            else:
+                quiet = extras
+    return total
 
 
 def without_output(ran: Ran) -> Ran:
