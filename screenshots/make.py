@@ -31,7 +31,7 @@ KEYS = {"/": "slash", ":": "colon", "?": "question_mark", "+": "plus", "*": "ast
         "=": "equals_sign", ">": "greater_than_sign", "[": "left_square_bracket", "]": "right_square_bracket",
         "_": "underscore"}  # fmt: skip
 ENGINES = 6
-COCKPIT, WIDE, STACK = (120, 36), (200, 50), (80, 24)
+COCKPIT, WIDE, STACK = (160, 48), (200, 50), (80, 24)
 
 
 # The workload -----------------------------------------------------------------------------------------------------

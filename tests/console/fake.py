@@ -229,6 +229,15 @@ class FakeCluster:
         """A running task raises."""
         self.ends(id, State.ERROR, ename, evalue)
 
+    def aborts(self, id: int) -> None:
+        """A task that waits is aborted."""
+        now = self.clock.time()
+        task = self.tasks[id]
+        self._task(msgspec.structs.replace(task, state=State.ABORTED, completed=now, received=now))
+        self.counters["queued"] -= 1
+        self.counters["aborted"] += 1
+        self._of_batch(task, failed=1)
+
     def _function(self, name: str, run: float, failed: bool) -> None:
         import math
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.console.driving import Console, console, small_cluster
 from tests.console.fake import FakeCluster
+from tuiparallel.console.choosing import ours, whose
 from tuiparallel.console.deeds import aborted
 from tuiparallel.console.desk import Options
 from tuiparallel.console.screens.confirm import ConfirmScreen
@@ -468,3 +469,20 @@ async def test_a_dialog_fits_with_its_buttons(size: tuple[int, int]) -> None:
                 widget = screen.query_one(selector)
                 assert widget.region.height >= 1 and dialog.contains_region(widget.region), (selector, it.frame())
             assert "Cancel" in it.frame() and "[ ]" in it.frame() and "30 queued" in it.frame()
+
+
+async def test_what_local_cells_submitted_is_this_consoles_own() -> None:
+    cluster = small_cluster()
+    cluster.other_client(3)
+    cluster.tell()
+    async with console(cluster) as it:
+        (other,) = [row for row in it.app.store.clients() if row.outstanding == 3]
+        assert other.hex not in ours(it.app.desk)
+        it.app.desk.local_pid = lambda: other.pid
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr("socket.gethostname", lambda: other.host)
+        try:
+            assert other.hex in ours(it.app.desk)
+            assert whose((other.hex, it.client.session), it.app.desk) == "all of this console"
+        finally:
+            monkey.undo()

@@ -285,3 +285,42 @@ async def test_home_asks_the_hub_for_what_is_older() -> None:
     async with console(cluster) as it:
         await it.press("2", "home")
         assert cluster.asked_older == 1
+
+
+async def test_a_dead_engine_tells_its_reason_where_there_is_little_room() -> None:
+    cluster = small_cluster()
+    cluster.dies(1, "was killed by SIGKILL")
+    cluster.tell()
+    async with console(cluster, (120, 36)) as it:
+        assert "was killed by SIGKILL" in it.line_of("†")
+
+
+async def test_an_abort_is_told_apart_from_failures() -> None:
+    cluster = small_cluster()
+    ids = cluster.submits("fit", 6)
+    cluster.tell()
+    async with console(cluster, (80, 24)) as it:
+        for id in ids[2:]:
+            cluster.aborts(id)
+        cluster.tell()
+        await it.app.idle()
+        await it.press("0")
+        batches = it.app.store.batches(cluster.clock.time())
+        assert sum(row.aborted for row in batches) == 4
+        assert "0 done, 0 failed, 4 aborted, 0 running, 2 waiting" in it.frame()
+
+
+async def test_a_long_message_takes_the_lines_it_needs() -> None:
+    async with console(small_cluster(), (80, 24)) as it:
+        words = " ".join(f"word{number}" for number in range(20))
+        it.app.say(words)
+        await it.app.idle()
+        lines = [line for line in it.frame().splitlines() if "word" in line]
+        assert len(lines) == 2 and "word19" in lines[1] and "…" not in lines[1]
+        it.app.say("short")
+        await it.app.idle()
+        assert sum("word" in line or "short" in line for line in it.frame().splitlines()) == 1
+        it.app.say(" ".join(f"word{number}" for number in range(200)))
+        await it.app.idle()
+        lines = [line for line in it.frame().splitlines() if "word" in line]
+        assert len(lines) == 3 and lines[2].rstrip().endswith("…")

@@ -6,6 +6,7 @@ session and a range of counters, so a submission, a client and a function stand 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,6 +54,13 @@ class Chosen:
 def session(desk: Desk) -> str:
     """The session of this console's client; empty while there is none."""
     return desk.client.session if desk.client is not None else ""
+
+
+def ours(desk: Desk) -> set[str]:
+    """The sessions of this console: its client, and the one that its local cells have."""
+    pid, host = desk.local_pid(), socket.gethostname()
+    here = {row.hex for row in desk.store.clients() if row.pid == pid and row.host == host} if pid else set()
+    return {hex for hex in (session(desk), *here) if hex}
 
 
 def find(query: str, desk: Desk) -> list[TaskView]:
@@ -148,7 +156,7 @@ def whose(owners: Sequence[str], desk: Desk) -> str:
     """Whose the tasks are, in words."""
     if not owners:
         return "of any client"
-    if set(owners) == {session(desk)}:
+    if set(owners) <= ours(desk):
         return "all of this console"
     if len(owners) == 1:
         return f"all of {owner_name(owners[0], desk)}, another client"

@@ -18,8 +18,8 @@ from tuiparallel.console.choosing import (
     numbers,
     open_batches,
     open_rows,
+    ours,
     running_now,
-    session,
     still_waiting,
     whose,
 )
@@ -110,7 +110,7 @@ def _level(count: int, mine: bool) -> int:
 
 
 def _mine(owners: Sequence[str], desk: Desk) -> bool:
-    return set(owners) == {session(desk)}
+    return bool(owners) and set(owners) <= ours(desk)
 
 
 def _owners(clients: Iterable[str]) -> tuple[str, ...]:

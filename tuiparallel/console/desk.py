@@ -64,6 +64,7 @@ class Desk:
     marked_engines: Callable[[], tuple[int, ...]] = lambda: ()
     typed: Callable[[str, str], None] = lambda mode, text: None  # the prompt's text is another
     closed: Callable[[str, str | None], None] = lambda mode, text: None  # the prompt was left
+    local_pid: Callable[[], int | None] = lambda: None  # of the process that local cells run in, while there is one
     answer: Callable[[str], bool] = lambda key: False  # whether a question in the footer takes this key
     printed: Callable[[str], None] = lambda text: None  # something in this process printed
     retitle: Callable[[], None] = lambda: None  # a pane's title has changed

@@ -98,6 +98,7 @@ class ReplPane(Vertical):
         loop = asyncio.get_running_loop()
         self.host = Host(self.desk, Calls(loop))
         self.runs = Runs(self.host, self.cards, loop)
+        self.desk.local_pid = lambda: self.runs.local.pid
         self.history = History(self.host.history_path)
         self.host.own.call(self.history.refresh, lambda _: None, self._no_history)
         self._timer = self.set_interval(1 / LOOKS, self.tick, pause=True)

@@ -20,6 +20,7 @@ from tuiparallel.wire.states import EngineState
 SORT_EVERY = 2.0  # seconds between two sortings by what moves
 TREND = 4  # cells of a trend line
 HIGH_MEMORY = 0.9
+LIFE = ("id", "st", "q", "age")  # the columns of a dead engine, where there is no room for its reason beside all
 
 
 class EnginesView(LineView):
@@ -99,7 +100,14 @@ class EnginesView(LineView):
         if row is None:
             return [(f"{self.ids[index]} is gone", "dim")]
         warned = (self.desk.glyphs.warning, "bold warn") if row.warnings else (" ", "")
-        return [warned, *row_cells(self.fitted(width), row)]
+        fitted = self.fitted(width)
+        reason = row.row.reason if row.state is EngineState.DEAD and row.row.successor is None else ""
+        if any(column.name == "now" and space < len(reason) for column, space in fitted):
+            # What it died of is worth more than the vitals of the dead.
+            head = [(column, space) for column, space in fitted if column.name in LIFE]
+            left = width - 1 - sum(column.gap + space for column, space in head)
+            return [warned, *row_cells(head, row), ("  " + figures.clip(reason, max(1, left)), "failure")]
+        return [warned, *row_cells(fitted, row)]
 
     def fitted(self, width: int) -> list[tuple[Column[EngineView], int]]:
         """The columns that fit beside the cursor and the warning sign."""
@@ -121,6 +129,8 @@ class EnginesView(LineView):
     def empty(self) -> list[str]:
         if self.filter_text:
             return [f"0 of {self.all:,} match /{self.filter_text}", "esc clears the filter"]
+        if self.desk.store.next_number() is None:
+            return ["The hub has not told of its engines yet"]
         return ["No engines.", "^X + starts some;", "elsewhere: tuipar engines -n 4"]
 
     def sentence(self) -> Cells:

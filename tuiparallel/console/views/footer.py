@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
+
+from textual.strip import Strip
 
 from tuiparallel.console.actions import Here
 from tuiparallel.console.catalogue import PANES
@@ -13,6 +16,7 @@ from tuiparallel.console.views.line import OneLine, place
 
 MOST_KEYS = 7
 MESSAGE_SECONDS = 6.0
+MESSAGE_LINES = 3  # at most
 SHORT_NAMES = {"timeline": "time", "functions": "funcs", "repl": "repl"}
 FOOTER = ("help", "command", "filter", "repl.focus", "abort", "interrupt", "leave")
 RIGHT = ("palette", "mouse")
@@ -92,7 +96,8 @@ class Message(OneLine):
         """Shows a message."""
         self.said = Said(text, severity, self.desk.clock.monotonic() + MESSAGE_SECONDS)
         self.display = True
-        self.update()
+        self._fit()
+        self.refresh()
 
     def tick(self) -> None:
         """Takes the message away when its time is over."""
@@ -100,11 +105,26 @@ class Message(OneLine):
             self.said = None
             self.display = False
 
-    def line(self, width: int) -> Cells:
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        width = self.size.width or self.screen.size.width
+        self.styles.height = max(1, min(MESSAGE_LINES, len(self._wrapped(width))))
+
+    def _wrapped(self, width: int) -> list[str]:
+        return wrap(self.said.text, max(10, width - 4)) if self.said is not None else []
+
+    def line(self, width: int, y: int = 0) -> Cells:
         if self.said is None:
             return []
         style = {"error": "failure", "warning": "warn"}.get(self.said.severity, "key")
-        return [(f" {self.desk.glyphs.bar} ", style), (self.said.text, "strong")]
+        lines = self._wrapped(width)
+        text = " ".join(lines[y:]) if y == MESSAGE_LINES - 1 else lines[y] if y < len(lines) else ""
+        return [(f" {self.desk.glyphs.bar} ", style), (text, "strong")]
+
+    def render_line(self, y: int) -> Strip:
+        return self.desk.paint.strip(self.line(self.size.width, y), self.size.width, self.rich_style)
 
 
 class ViewBar(OneLine):

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from tuiparallel.console import figures
 from tuiparallel.console.actions import Here, Key
+from tuiparallel.console.choosing import ours
 from tuiparallel.console.desk import Desk
 from tuiparallel.console.glyphs import meter
 from tuiparallel.console.lineview import LineView
@@ -51,10 +52,10 @@ class NowView(LineView):
 
     def pull(self) -> None:
         store, now = self.desk.store, self.desk.clock.time()
-        mine = self.desk.client.session if self.desk.client is not None else ""
+        mine = ours(self.desk)
         hub_now = store.hub_time(now)
         batches = [row for row in store.batches(now) if not row.finished or hub_now - row.last < FRESH]
-        batches.sort(key=lambda row: (row.finished, row.client != mine, row.ended - row.total))
+        batches.sort(key=lambda row: (row.finished, row.client not in mine, row.ended - row.total))
         warnings = store.warnings()
         self.running = sum(1 for row in batches if not row.finished)
         self.warned = len(warnings)
@@ -125,7 +126,8 @@ class NowView(LineView):
             figure = "99%"
         speed = "" if row.finished else figures.rate(row.rate) if row.rate is not None else "?"
         narrow = width < 52
-        failed = f" {glyphs.failure}{figures.short_count(row.failed)}" if row.failed else ""
+        bad = row.failed - row.aborted
+        failed = f" {glyphs.failure}{figures.short_count(bad)}" if bad else ""
         counts = f"{figures.short_count(row.ended)}/{figures.short_count(row.total)}"
         tail = f"{figure:>5}  "
         if width >= 60:
@@ -133,7 +135,7 @@ class NowView(LineView):
         tail += f"{speed:>7}  {right:<{7 if tiny else 11}}"
         room = width - name_width - 1 - len(tail) - (0 if narrow else 5)
         bar = max(6, min(40, room))
-        meter_cells = bar - 1 if narrow and row.failed else bar
+        meter_cells = bar - 1 if narrow and bad else bar
         done = row.done / row.total if row.total else 1.0
         return [
             (figures.clip(_name(row), name_width).ljust(name_width) + " ", hue),
@@ -178,10 +180,9 @@ class NowView(LineView):
             case Row(item=BatchView() as row):
                 waiting = max(0, row.total - row.ended - row.running)
                 mode = "balanced" if row.balanced else "direct"
-                text = (
-                    f"{row.done:,} done, {row.failed:,} failed, {row.running:,} running, {waiting:,} waiting; {mode}"
-                )
-                return [(text, "dim")]
+                ended = f"{row.done:,} done, {row.failed - row.aborted:,} failed"
+                ended += f", {row.aborted:,} aborted" if row.aborted else ""
+                return [(f"{ended}, {row.running:,} running, {waiting:,} waiting; {mode}", "dim")]
             case Row(item=Lint() as row):
                 return [(f"{row.id}: warns at {row.threshold}", "dim")]
             case _:

@@ -222,7 +222,7 @@ class TimelineView(LineView):
         fine = every < 1.0
         line = [" "] * columns
         tick = math.ceil(first * cell / every) * every
-        while tick < (self.last + 1) * cell:
+        while self.desk.store.next_number() is not None and tick < (self.last + 1) * cell:
             text = figures.clock(tick, millis=fine)
             at = math.floor(tick / cell) - first
             if 0 <= at and at + len(text) <= columns and all(mark == " " for mark in line[at : at + len(text) + 1]):
