@@ -5,12 +5,15 @@ Names are files of wire.blobs; the writer's process id stands before the first d
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
 from tuiparallel.wire.blobs import NAME, REUSABLE, UNFINISHED, BlobStore
+
+MOST_MAPPED = 8  # buffers that somebody maps, of those looked at when one is to go
 
 
 class Holdings:
@@ -57,14 +60,28 @@ class Holdings:
             if retire and name in self.known and name not in self._retired:
                 self._retired[name] = self.known[name]
                 self._retired_bytes += self.known[name]
+        if self._retired_bytes > self.keep:
+            self._retire()
+
+    def _retire(self) -> None:
+        """Give back the oldest, but those that somebody still maps only beyond twice the bytes: their memory is not
+        free before nobody does."""
+        mapped = 0
         while self._retired_bytes > self.keep:
-            oldest, size = self._retired.popitem(last=False)
-            self._retired_bytes -= size
-            self._forget([oldest])
-            if size < REUSABLE:
-                self.store.unlink([oldest])
+            name = next(itertools.islice(self._retired, mapped, None), None)
+            if name is None:
+                return
+            large = self._retired[name] >= REUSABLE
+            if large and self._retired_bytes <= 2 * self.keep and self.store.in_use(name):
+                mapped += 1
+                if mapped == MOST_MAPPED:
+                    return
+                continue
+            self._forget([name])
+            if large:
+                self.store.recycle([name], 2 * self.keep)
             else:
-                self.store.recycle([oldest], 2 * self.keep)
+                self.store.unlink([name])
 
     def over(self) -> bool:
         return self.bytes > self.limit > 0

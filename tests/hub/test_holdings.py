@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tuiparallel.hub.holdings import Holdings
-from tuiparallel.wire.blobs import BlobRef, BlobStore
+from tuiparallel.wire.blobs import REUSABLE, BlobRef, BlobStore
 
 
 @pytest.fixture
@@ -84,3 +88,42 @@ def test_what_a_dead_writer_left_unnamed_is_swept(store: BlobStore, tmp_path: Pa
     orphan.write_bytes(b"left")
     assert holdings.sweep() == 1
     assert not orphan.exists() and there(store, blobs) == [True, True, True]
+
+
+def test_the_oldest_that_nobody_maps_goes_and_beyond_twice_the_bytes_the_oldest(store: BlobStore) -> None:
+    holdings = Holdings(store.folder, {}, 1 << 30, keep=2 * REUSABLE)
+    blobs = [store.write(bytes(REUSABLE)) for _ in range(7)]
+    holdings.add(blobs)
+
+    def ended(*numbers: int) -> list[bool]:
+        for number in numbers:
+            holdings.use([blobs[number].name])
+            holdings.done([blobs[number].name])
+        return there(store, blobs)
+
+    views = [store.open(blobs[number].name) for number in (0, 2)]
+    assert ended(0, 1, 2) == [True, False, True, True, True, True, True]
+    assert len(list((store.folder / "spare").iterdir())) == 1
+    assert ended(3) == [True, False, True, False, True, True, True]
+    views += [store.open(blobs[number].name) for number in (4, 5, 6)]
+    assert ended(4, 5) == [True, False, True, False, True, True, True]
+    assert ended(6) == [False, False, True, False, True, True, True]
+    assert holdings.bytes == 4 * REUSABLE and [view[0] for view in views] == [0] * 5
+
+
+def test_asking_whether_a_buffer_is_in_use_stands_in_no_readers_way(store: BlobStore) -> None:
+    blob = store.write(bytes(REUSABLE))
+    path = str(store.folder / blob.name)
+    asking = os.open(path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(store.open, blob.name)
+        with pytest.raises(TimeoutError):
+            reading.result(0.1)
+        os.close(asking)
+        assert len(reading.result(10)) == REUSABLE and store.in_use(blob.name)
+    del reading
+    gc.collect()
+    assert not store.in_use(blob.name)
+    store.unlink([blob.name])
+    assert not store.in_use(blob.name)

@@ -129,10 +129,10 @@ class BlobStore:
         """The bytes of a file that somebody may want to fill again, once we no longer look at it."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            same = os.stat(path).st_ino == os.fstat(descriptor).st_ino
-        except (BlockingIOError, FileNotFoundError):
-            same = False
-        if not same:  # it was given back, and taken, between two of the lines above
+        except BlockingIOError:
+            if _is_at(descriptor, path):  # somebody asks in this moment whether it is in use
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if not _is_at(descriptor, path):  # it was given back, and perhaps taken, since it was opened
             raise self._explained(FileNotFoundError(errno.ENOENT, "", path), 0)
         if _looks.locked >= MOST_LOCKS:
             os.fchmod(descriptor, _FINAL)
@@ -146,6 +146,17 @@ class BlobStore:
                 os.unlink(self._path(name))
             except FileNotFoundError:
                 pass
+
+    def in_use(self, name: str) -> bool:
+        """Whether somebody maps this blob, if it is a large one: its memory is not to be had then."""
+        try:
+            descriptor = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _alone(descriptor)
+        finally:
+            os.close(descriptor)
 
     def recycle(self, names: Iterable[str], room: int) -> None:
         """Remove blobs; the files of large ones become spares, as long as those have at most `room` bytes together."""
@@ -187,7 +198,7 @@ class BlobStore:
             except FileNotFoundError:
                 continue  # another writer was faster
             try:
-                if _taken(descriptor):
+                if _alone(descriptor) and os.fstat(descriptor).st_mode & 0o777 == _WRITABLE:
                     os.truncate(descriptor, size)
                     pages.fill(descriptor, view)
                     return True
@@ -261,13 +272,20 @@ def _mapped_or_read(descriptor: int, size: int) -> memoryview:
     return memoryview(content)
 
 
-def _taken(descriptor: int) -> bool:
-    """Whether an open spare is the caller's alone, until its lock is given back."""
+def _is_at(descriptor: int, path: str) -> bool:
+    try:
+        return os.stat(path).st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _alone(descriptor: int) -> bool:
+    """Whether nobody else holds a lock on an open file; it is the caller's then, until it is closed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return os.fstat(descriptor).st_mode & 0o777 == _WRITABLE
+    return True
 
 
 class _Looks:
