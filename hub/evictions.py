@@ -54,6 +54,7 @@ class Evictions:
         self._db.execute("DELETE FROM tasks WHERE id>=? AND id<?", (first, last))
         self._db.execute("DELETE FROM resubmits WHERE old>=? AND old<?", (first, last))
         self._db.execute("DELETE FROM attempts WHERE task>=? AND task<?", (first, last))
+        self._db.execute("DELETE FROM purged WHERE id>=? AND id<?", (first, last))
         self._db.execute("DELETE FROM batches WHERE first=?", (first,))
         # What is forgotten must never be taken for new.
         self._db.execute(
@@ -77,27 +78,55 @@ class Evictions:
     def forget_tasks(self, ids: Sequence[int]) -> tuple[list[str], int]:
         """Remove single ended tasks, and submissions of which nothing is left; returns as forget_batch."""
         names: set[str] = set()
-        batches: set[int] = set()
-        used: Counter[int] = Counter()
+        batches: dict[int, list[int]] = {}
+        bundles: dict[int, int] = {}
         for id, row in self.tasks(ids).items():
-            batches.add(row[1])
-            used[row[8]] += 1
-            names.update(name[0] for name in self._db.execute("SELECT name FROM blobs WHERE owner=?", (id,)))
-            self._db.execute("DELETE FROM blobs WHERE owner=?", (id,))
-            self._db.execute("DELETE FROM tasks WHERE id=?", (id,))
-            self._db.execute("DELETE FROM attempts WHERE task=?", (id,))
-        self._release(list(used.items()))
-        for first in batches:
+            batches.setdefault(row[1], []).append(id)
+            bundles[id] = row[8]
+        for first, some in batches.items():
             row = self._db.execute("SELECT count FROM batches WHERE first=? AND ended=1", (first,)).fetchone()
-            left = (
-                row
-                and self._db.execute(
-                    "SELECT 1 FROM tasks WHERE id>=? AND id<? LIMIT 1", (first, first + row[0])
-                ).fetchone()
-            )
-            if row is not None and left is None:
+            if row is not None and self._left(first, row[0]) == len(some):
                 names.update(self.forget_batch(first, row[0])[0])
-        return self.unused(names), used.total()
+                continue
+            if row is None:  # a restarted hub must not take them for tasks that have not ended
+                self._db.executemany("INSERT OR IGNORE INTO purged VALUES(?)", [(id,) for id in some])
+            used: Counter[int] = Counter()
+            for id in some:
+                used[bundles[id]] += 1
+                names.update(name[0] for name in self._db.execute("SELECT name FROM blobs WHERE owner=?", (id,)))
+                self._db.execute("DELETE FROM blobs WHERE owner=?", (id,))
+                self._db.execute("DELETE FROM tasks WHERE id=?", (id,))
+                self._db.execute("DELETE FROM attempts WHERE task=?", (id,))
+            self._release(list(used.items()))
+        return self.unused(names), len(bundles)
+
+    def _left(self, first: int, count: int) -> int:
+        """How many tasks of a submission are on record as ended."""
+        sql = "SELECT count(*) FROM tasks WHERE id>=? AND id<?"
+        return int(self._db.execute(sql, (first, first + count)).fetchone()[0])
+
+    def forget_all(self) -> tuple[list[str], int]:
+        """Remove all ended tasks at once, which costs little however many they are; returns as forget_batch."""
+        run = self._db.execute
+        number = int(run("SELECT count(*) FROM tasks").fetchone()[0])
+        names = {row[0] for row in run("SELECT DISTINCT name FROM blobs")}
+        # What is forgotten must never be taken for new.
+        run(
+            f"UPDATE sessions SET next=max(next, ifnull((SELECT (first & {COUNTER_MASK}) + count FROM batches"
+            f" WHERE first>=sessions.id<<{COUNTER_BITS} AND first<(sessions.id+1)<<{COUNTER_BITS}"
+            " ORDER BY first DESC LIMIT 1), 0))"
+        )
+        run("DELETE FROM batches WHERE ended=1")  # from here on there are open ones alone
+        run("INSERT OR IGNORE INTO purged SELECT t.id FROM tasks t JOIN batches b ON b.first=t.batch")
+        run("DELETE FROM blobs WHERE owner IN (SELECT id FROM tasks)")
+        run("DELETE FROM attempts WHERE task IN (SELECT id FROM tasks)")
+        nobodys = "ifnull((SELECT first+count FROM batches WHERE first<={id} ORDER BY first DESC LIMIT 1), 0) <= {id}"
+        for table, id in (("blobs", "owner"), ("attempts", "task"), ("resubmits", "old"), ("purged", "id")):
+            run(f"DELETE FROM {table} WHERE {nobodys.format(id=f'{table}.{id}')}")
+        for table in ("tasks", "bundles", "uses"):
+            run(f"DELETE FROM {table}")
+        self.output = 0
+        return self.unused(names), number
 
     def _release(self, used: list[tuple[int, int]]) -> None:
         """So many tasks of these bundles are forgotten: bundles that no task names go too."""

@@ -276,7 +276,10 @@ class History(Evictions, Forgotten, Printed, Runs):
             batch = Batch(TaskId(first), count, _work.decode(work), function, code, _calls.decode(calls))
             ended = {
                 row[0]
-                for row in self._db.execute("SELECT id FROM tasks WHERE id>=? AND id<?", (first, first + count))
+                for row in self._db.execute(
+                    "SELECT id FROM tasks WHERE id>=? AND id<? UNION ALL SELECT id FROM purged WHERE id>=? AND id<?",
+                    2 * (first, first + count),
+                )
             }
             yield batch, [id for id in range(first, first + count) if id not in ended]
 

@@ -390,7 +390,7 @@ class QueryDesk:
         book = self.book
         history = book.history
         if arguments.get("all"):
-            ids = [row[0] for row in history.query("SELECT id FROM tasks")]
+            ids = [row[0] for row in history.query("SELECT id FROM tasks ORDER BY id")]
         else:
             targets = arguments.get("targets") or []
             chosen = history.tasks_of_engines(targets)
@@ -404,10 +404,10 @@ class QueryDesk:
                 raise QuestionError("KeyError", f"no such task: {unknown[0][0]}-{unknown[0][1]}")
             ids = sorted({*history.tasks(ended), *chosen})
 
-        date = book.date
+        date, everything = book.date, bool(arguments.get("all"))
 
         def forget(history: History) -> None:
-            names, number = history.forget_tasks(ids)
+            names, number = history.forget_all() if everything else history.forget_tasks(ids)
             history.note_forgotten(ids, date, PURGED)
             book.holdings.doomed.update(names)
             book.rows = max(0, book.rows - number)

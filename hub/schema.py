@@ -1,6 +1,7 @@
 """The tables of history.db.
 
-A task has a row once it has ended; an open task is a number of its batch without a row. What may have started is known
+A task has a row once it has ended; an open task is a number of its batch without a row, unless it is `purged`, which
+only those of a batch that is not over need to be. What may have started is known
 from the leases: one row per Run message (the lease is its id), with the tasks it gave to an engine, or, engine -1, the
 tasks that were given back. A bundle goes when no task names it any more: `uses` counts them, apart from the bodies, so that counting
 rewrites no body. So a task costs one insert in its life, and a lease one row however many tasks it names.
@@ -12,7 +13,7 @@ a bundle's tasks printed and displayed. A blob's `side` is 0 in a task's call an
 
 from __future__ import annotations
 
-VERSION = 6
+VERSION = 7
 
 TaskRecord = tuple[int, int, int, "int | None", int, "float | None", "float | None", float, int]
 """id, batch, state, engine, attempt, started, completed, received, bundle: a row of `tasks`."""
@@ -42,6 +43,7 @@ CREATE TABLE attempts(
     task INTEGER, attempt INTEGER, engine INTEGER, began REAL, ended REAL, outcome TEXT, PRIMARY KEY(task, attempt)
 ) WITHOUT ROWID;
 CREATE TABLE forgotten(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, at REAL NOT NULL, why TEXT NOT NULL);
+CREATE TABLE purged(id INTEGER PRIMARY KEY);
 CREATE TABLE resubmits(old INTEGER PRIMARY KEY, new INTEGER NOT NULL);
 CREATE TABLE blobs(name TEXT, owner INTEGER, size INTEGER, side INTEGER, PRIMARY KEY(name, owner, side)) WITHOUT ROWID;
 CREATE INDEX blobs_of ON blobs(owner);

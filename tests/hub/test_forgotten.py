@@ -10,7 +10,9 @@ import pytest
 from tests.hub.stage import ClientPeer, Stage, balanced
 from tuiparallel.hub import forgotten
 from tuiparallel.hub.history import History
-from tuiparallel.wire.ids import task_id
+from tuiparallel.hub.task import Batch
+from tuiparallel.wire.ids import TaskId, task_id
+from tuiparallel.wire.messages import Extras, Ran
 
 Make = Callable[..., Stage]
 
@@ -112,3 +114,56 @@ def test_what_was_purged_is_said_to_be(stage: Stage) -> None:
     stage.restart()
     stage.until(lambda: client.link.boot == stage.book.boot)
     assert "was purged on" in client.ask("get_result", tasks=[("aa", 1, 1)])["whys"][0][1]
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_p4_what_was_purged_while_others_of_its_submission_were_open_does_not_run_again(
+    stage: Stage, everything: bool
+) -> None:
+    client, engine = stage.client(), stage.engine()
+    client.submit(balanced(), 4)
+    stage.until(lambda: len(engine.queue) == 4)
+    engine.finish(*engine.queue[:2])
+    stage.until(lambda: len(client.outcomes) == 2)
+    client.submit(balanced(), 3)
+    stage.until(lambda: len(engine.queue) == 5)
+    engine.finish(*engine.queue[2:])
+    stage.until(lambda: len(client.outcomes) == 5)
+    tasks = [] if everything else [("aa", 0, 2), ("aa", 4, 3)]
+    assert client.ask("purge", tasks=tasks, targets=[], all=everything) == {"purged": 5}
+    stage.restart()
+    stage.until(lambda: client.link.boot == stage.book.boot)
+    assert [task.id for task in stage.book.scheduler.open_tasks()] == [task_id(1, 2), task_id(1, 3)]
+    engine.finish()
+    stage.until(lambda: not stage.book.scheduler.tasks)
+    assert len(engine.starts) == len(set(engine.starts)) == 7
+    assert client.ask("db_query", query={}, keys=["state"]) == [
+        {"msg_id": "aa-2", "state": "done"}, {"msg_id": "aa-3", "state": "done"}
+    ]  # fmt: skip
+    assert client.submit(balanced()) == 7
+    stage.until(lambda: not client.unaccepted())
+    assert client.ask("purge", tasks=[("aa", 2, 2)], targets=[], all=False) == {"purged": 2}
+    stage.advance(5)
+    assert stage.history.query("SELECT first FROM batches") == [(task_id(1, 7),)]
+    for table in ("tasks", "bundles", "uses", "purged", "blobs"):
+        assert stage.history.query(f"SELECT count(*) FROM {table}") == [(0,)], table
+
+
+def test_everything_is_purged_at_once_however_much_it_is(history: History) -> None:
+    first = task_id(1, 0)
+    history.put_session(1, "aa", "h", 1, "w", 0.0)
+    for number in range(300):
+        blobs = [(0, f"1-{number:x}-0123456789abcdef", 5)]
+        batch = Batch(TaskId(first + 10 * number), 10, balanced(), b"", None, [b"x"], blobs)
+        history.put_batch(batch, 1.0)
+        ran = [Ran(batch.first + place, 1, True, 1.0, 2.0, b"v", Extras(stdout="text")) for place in range(10)]
+        history.put_bundle(number + 1, ran, 2.0)
+        history.put_tasks([(one.task, batch.first, 3, 0, 1, 1.0, 2.0, 3.0, number + 1) for one in ran])
+        history.put_attempt(batch.first, 1, 0, 1.0, 2.0, "error")
+        history.end_batches([batch.first])
+    history.put_resubmit(first, first + 10)
+    names, number = history.forget_all()
+    assert number == 3000 and len(names) == 300 and history.output == 0
+    for table in ("tasks", "bundles", "uses", "blobs", "attempts", "batches", "resubmits", "purged"):
+        assert history.query(f"SELECT count(*) FROM {table}") == [(0,)], table
+    assert [record.next for record in history.sessions()] == [3000], "no id is given out twice"
