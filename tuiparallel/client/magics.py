@@ -73,8 +73,8 @@ class Magics:
         (also here); -o/--out NAME (keep the AsyncResult under this name); -e/--group-outputs type, order or engine;
         --stream, --no-stream; -v/--verbose; --progress-after SECONDS (seconds until a progress bar);
         --signal-on-interrupt [SIGNAL].
-        Returns the AsyncResult of DirectView.execute.
-        Raises ValueError for an unknown option, and in a blocking view the RemoteError or CompositeError of the code.
+        Returns None after it has blocked and shown what came of it, else the AsyncResult of DirectView.execute.
+        Raises ValueError for an unknown option, and when it blocks the RemoteError or CompositeError of the code.
         Ctrl-C sends SIGINT to the engines.
         """
         options, code = self._split("%px", line)
@@ -84,8 +84,8 @@ class Magics:
         """%%px [options]: run the cell on the engines.
 
         line: options, as for %px. cell: the code.
-        Returns the AsyncResult of DirectView.execute.
-        Raises ValueError for an unknown option, and in a blocking view the RemoteError or CompositeError of the code.
+        Returns None after it has blocked and shown what came of it, else the AsyncResult of DirectView.execute.
+        Raises ValueError for an unknown option, and when it blocks the RemoteError or CompositeError of the code.
         """
         options = _parser("%%px").parse_args(shlex.split(line))
         return self._run(cell, options)
@@ -166,7 +166,7 @@ class Magics:
                 taken += 1
         return parser.parse_args(shlex.split(" ".join(words[:taken]))), " ".join(words[taken:])
 
-    def _run(self, code: str, options: argparse.Namespace) -> AsyncResult:
+    def _run(self, code: str, options: argparse.Namespace) -> AsyncResult | None:
         view = self.view
         block = view.block if options.block is None else options.block
         targets = None if options.targets is None else _targets(options.targets)
@@ -178,9 +178,10 @@ class Magics:
         self.last = result
         if options.save_name:
             self.shell.user_ns[options.save_name] = result
-        if block:
-            self._wait(result, options)
-        return result
+        if not block:
+            return result
+        self._wait(result, options)
+        return None  # what it gave was shown, and a shell shows what a magic returns
 
     def _wait(self, result: AsyncResult, options: argparse.Namespace) -> None:
         stream = self.stream if options.stream is None else options.stream
