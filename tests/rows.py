@@ -1,9 +1,9 @@
 """Which test stands for which row of the API's tables, and how it ended: `python -m tests.rows [report ...]`.
 
-A report is what `pytest --junitxml FILE` or `pytest -rA` has written; `-` is stdin. Without one the tests are collected,
-not run. A test carries the numbers of its rows at the head of its name, or of a parameter's id: test_b16_b17_no_engines,
+A report is what `pytest --junitxml FILE` or `pytest -rA` has written; `-` is stdin. The tests that there are, are
+collected beside it: those that no report names were not run. A test carries the numbers of its rows at the head of its name, or of a parameter's id: test_b16_b17_no_engines,
 test_page[s40-execute-and-run]. The rows: S, what users may rely on; N, functions and names; B, bad input; D, defects
-that must not come back. Exit code 1 when a row has no test, or none that passed.
+that must not come back. Exit code 1 when a row has no test, or one that failed.
 """
 
 from __future__ import annotations
@@ -62,23 +62,23 @@ def collected() -> dict[str, str]:
 def table(results: dict[str, str]) -> list[tuple[str, str, str]]:
     """(row, test, result) for every test of every row; ('S1', '', 'missing') for a row without one.
 
-    Tests that differ in parameters are one, and it passed when they all did.
+    Tests that differ in parameters are one: it failed when one of them did, and was run when one of them was.
     """
     tests: dict[str, dict[str, str]] = {row: {} for row in all_rows()}
     for test, result in results.items():
         for row in dict.fromkeys(rows_of(test)):
             function = test if _HEAD.match(test.partition("[")[2]) else test.partition("[")[0]
-            known = tests[row].get(function, result)
-            tests[row][function] = FAILED if FAILED in (known, result) else result
+            both = tests[row].get(function, UNKNOWN), result
+            tests[row][function] = next(one for one in (FAILED, PASSED, UNKNOWN) if one in both)
     return [(row, *one) for row, found in tests.items() for one in found.items() or [("", MISSING)]]
 
 
 def main(reports: Iterable[str]) -> int:
     """Print the table; the exit code."""
-    results: dict[str, str] = {}
+    results = collected()
     for name in reports:
         results |= results_in(sys.stdin.read() if name == "-" else Path(name).read_text())
-    lines = table(results or collected())
+    lines = table(results)
     for row, test, result in lines:
         print(f"{row:<5}{result:<9}{test}".rstrip())
     missing = [row for row, _, result in lines if result == MISSING]

@@ -19,10 +19,12 @@ import msgspec
 
 import tuiparallel
 from tuiparallel import errors
+from tuiparallel.client.balancedview import LoadBalancedView
 from tuiparallel.client.executor import TaskFuture
 from tuiparallel.client.history import History
 from tuiparallel.client.lazymap import EagerMapIterator, LazyMapIterator
 from tuiparallel.client.magics import Magics
+from tuiparallel.client.mapoptions import MAP_OPTIONS
 from tuiparallel.client.replyresult import AsyncReply
 from tuiparallel.cluster.settings import KEYS
 from tuiparallel.wire.config import ClusterConfig
@@ -182,6 +184,12 @@ def test_errors_that_are_named_exist() -> None:
     named = {name for text in [*texts, *_properties().values()] for name in _NAME.findall(_raised(text))}
     assert len({name for name in named if _known(name)}) > 25
     assert sorted(name for name in named if not _known(name) and name not in classes) == []
+
+
+def test_every_flag_and_option_is_explained() -> None:
+    flags, options = (inspect.getdoc(method) or "" for method in (LoadBalancedView.set_flags, LoadBalancedView.map))
+    assert [flag for flag in LoadBalancedView.FLAGS if not re.search(rf"\b{flag} \(|\b{flag} and", flags)] == []
+    assert [option for option in MAP_OPTIONS if not re.search(rf"\b{option} \(", options)] == []
 
 
 def test_every_key_of_a_cluster_is_explained() -> None:

@@ -28,7 +28,7 @@ _GONE = 10.0  # seconds for a cluster's processes to end after the hub has agree
 
 
 class Control:
-    """A part of Client. With block (default: the client's) methods return what was done, else an AsyncResult of that."""
+    """A part of Client. With block (default: the client's) they return what was done, else an AsyncResult of it."""
 
     _session: Session
     block: bool
@@ -130,7 +130,7 @@ class Control:
 
         targets: as for direct_view.
         Returns, or without block an AsyncResult of, {old id: new id}; ids are never used again.
-        Raises NoSuchEngine, TypeError, StartError when there is no supervisor to start them.
+        Raises NoSuchEngine, TypeError, HubUnreachable.
         """
         ids = self._ids(targets)
         return self._command(
@@ -145,7 +145,8 @@ class Control:
 
         n: an int >= 0. block: wait until there are n.
         Returns, or without block an AsyncResult of, the list of the ids that are there then.
-        Raises TypeError and ValueError for what is no such number, StartError when there is no supervisor.
+        Raises TypeError and ValueError for what is no such number, StartError when too many requests wait for a
+        supervisor already.
         """
         if isinstance(n, bool) or not isinstance(n, int):
             raise TypeError(f"n is a number of engines, not {n!r}")

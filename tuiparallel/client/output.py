@@ -57,7 +57,7 @@ class Output:
 
         Of several tasks each line begins with stream and engine; stderr goes to stderr.
         Returns the context manager.
-        Raises HubUnreachable when it is entered and the hub is gone.
+        Raises ClientClosed when it is entered after Client.close().
         """
         from tuiparallel.client.streaming import OutputStream
 

@@ -33,7 +33,7 @@ _TIMES = ("submitted", "started", "completed", "received")
 
 
 class Queries:
-    """A part of Client: questions to the hub. Without an answer in query_timeout seconds they raise HubUnreachable."""
+    """A part of Client: questions to the hub. HubUnreachable: no answer in query_timeout seconds."""
 
     _session: Session
     _kept: Kept

@@ -196,8 +196,9 @@ class View(OwnTasks, Flagged):
             >>> list(dview.map(str.upper, "abc")), lview.map_sync(pow, [1, 2, 3], kwargs={"exp": 2}, chunksize=2)
             (['A', 'B', 'C'], [1, 4, 9])
 
-        f: as for apply. sequences: iterables, arrays and generators among them; they are read to their end. A direct
-        view sends one contiguous part to each engine, a balanced one a task per element or per `chunksize` elements.
+        f: as for apply. sequences: iterables, arrays and generators among them; one of them must end (imap takes
+        endless ones). A direct view sends one contiguous part to each engine, a balanced one a task per element or
+        per `chunksize` elements.
 
         options, keywords: block (bool, default: the view's flag); ordered (True: iterating over the result gives
         values in the order of the input, False: as they finish; get() is always ordered); return_exceptions (True:
