@@ -48,8 +48,7 @@ class Aborts(Endings):
             self._ticket_of.setdefault(id, []).append(event.ticket)
             seat = self.seats[task.engine] if task.engine is not None else None
             if seat is not None and seat.running is task:
-                task.ending = State.ABORTED
-                self._abort_started(task, now, effects)
+                self._abort_started(task, now, effects, event.running)
             elif seat is not None:
                 task.ending = task.ending or State.ABORTED
                 if not task.revoking:
@@ -67,16 +66,19 @@ class Aborts(Endings):
         seat = self.seats.get(task.engine) if task.engine is not None else None
         return seat is not None and (seat.running is task or next(iter(seat.held.values()), None) is task)
 
-    def _abort_started(self, task: Task, now: float, effects: list[Effect]) -> None:
-        """A task to be aborted has started: leave it alone, or interrupt it, as the tickets say."""
+    def _abort_started(self, task: Task, now: float, effects: list[Effect], interrupt: bool = True) -> None:
+        """A task to be aborted has started: leave it alone, or interrupt it, as the tickets say.
+
+        interrupt: whether who asks now means running tasks too; what others have asked for goes on.
+        """
         tickets = [self._tickets[number] for number in self._ticket_of.get(task.id, ())]
         graces = [ticket.grace for ticket in tickets if ticket.running_too]
-        if graces:
+        if graces and interrupt:
             task.ending = State.ABORTED
             assert task.engine is not None
             effects.append(InterruptTask(task.engine, task.id))
             self._timer(now + min(graces), "grace", task)
-        else:
+        elif not graces and task.ending is State.ABORTED:
             task.ending = None
         for number in list(self._ticket_of.get(task.id, ())):
             ticket = self._tickets[number]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from tuiparallel.wire.messages import Need, Ran, Work
 from tuiparallel.wire.states import TERMINAL, State
 
+ROUNDING = 1e-6  # seconds
+
 
 class BrokenError(AssertionError):
     """A promise was not kept."""
@@ -203,11 +205,11 @@ class Oracle:
 
     def _check_expired(self, id: int, work: Work, ended: Ended, now: float) -> None:
         if "timeout" in ended.facts:
-            waited = now - self.received[id]
+            waited = now - self.received[id] + ROUNDING
             expect(bool(work.timeout) and waited >= (work.timeout or 0), "P1", f"task {id} expired after {waited} s")
             expect(not self.holders[id], "P1", f"task {id} expired waiting, and had been given out")
             return
-        ran = now - self.begun.get((id, ended.lease), now)
+        ran = now - self.begun.get((id, ended.lease), now) + ROUNDING
         expect(
             work.time_limit is not None and ran >= work.time_limit, "P1", f"task {id} expired after running {ran} s"
         )

@@ -107,6 +107,34 @@ def test_what_stands_behind_a_long_task_goes_to_an_idle_engine(desk: Desk) -> No
     assert desk.given() == {1: 2}
 
 
+def test_only_what_an_idle_engine_may_run_is_taken_back_for_it(desk: Desk) -> None:
+    desk.submit(2)
+    desk.given()
+    for engine in (0, 1):
+        desk.finish(engine, 1, 0.001)
+    desk.submit(4, targets=[0])
+    assert desk.given() == {0: 4}
+    desk.now += 2 * PATIENCE
+    assert desk.settle() == []
+
+
+def test_an_idle_engine_gets_a_fair_share_of_what_a_working_one_has_ahead(desk: Desk) -> None:
+    desk.submit(2)
+    desk.given()
+    for engine in (0, 1):
+        desk.finish(engine, 1, 0.001)
+    desk.submit(20, targets=[0])  # more than it may hold ahead
+    desk.given()
+    desk.submit(9)
+    ((engine, count),) = desk.given().items()
+    assert engine == 1 and count == 9
+    desk.scheduler.handle(EngineJoined(2), desk.now, desk.now)
+    (revoke,) = [effect for effect in desk.settle() if isinstance(effect, RevokeTasks)]
+    assert revoke.engine == 1 and len(revoke.tasks) == 4, "half of the eight that have not started"
+    held = list(desk.scheduler.seats[1].held.values())
+    assert revoke.tasks == held[-4:], "from the far end"
+
+
 def test_a_tail_of_tiny_tasks_is_not_moved_about(desk: Desk) -> None:
     desk.submit(2)
     desk.given()
