@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -12,6 +12,7 @@ from tests.console.fake import FakeClient, FakeCluster
 from tuiparallel.client import Client
 from tuiparallel.console.app import Chosen, TuiparApp
 from tuiparallel.console.desk import Options
+from tuiparallel.link.clock import Deadline, SystemClock
 
 NAMES = {
     "/": "slash", ":": "colon", "?": "question_mark", "*": "asterisk", "+": "plus", "-": "minus", "%": "percent_sign",
@@ -49,6 +50,13 @@ class Console:
         """Lets time pass on all clocks, with a delta a second."""
         self.cluster.later(seconds)
         await self.app.idle()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits for what comes from outside the app's own calls, as the palette's hits."""
+        deadline = Deadline(SystemClock(), 30)
+        while not condition():
+            assert not deadline.passed(), self.frame()
+            await self.pilot.pause(0.02)
 
     def after_question(self) -> None:
         """Lets the moment pass in which a question is deaf."""

@@ -261,6 +261,17 @@ async def test_danger_raises_every_question() -> None:
 # Marks and the cluster --------------------------------------------------------------------------------------------
 
 
+async def test_c09_how_many_are_marked_is_never_cut() -> None:
+    cluster = small_cluster()
+    cluster.submits("a_function_with_a_long_name", 5, engine=1)
+    cluster.tell()
+    async with console(cluster, (120, 36)) as it:
+        await it.press("3", "/")
+        await it.type("fn:a_function_with_a_long_name")
+        await it.press("enter", "*")
+        assert "5 marked" in it.line_of("3 Tasks")
+
+
 async def test_marks_are_what_is_acted_on_and_the_filter_hides_none_in_silence() -> None:
     async with console(small_cluster(4)) as it:
         await it.press("space", "space")

@@ -84,8 +84,8 @@ async def test_the_palette_finds_engines_and_actions() -> None:
     async with console(small_cluster()) as it:
         await it.press("ctrl+p")
         await it.type("engine 2")
-        await it.pilot.pause(0.3)
+        await it.until(lambda: "Engine 2" in it.frame())
         await it.press("enter")
-        await it.pilot.pause(0.1)
-        assert it.app.main.inspector.subject is not None
-        assert it.app.main.inspector.subject.key == 2
+        await it.until(lambda: it.app.main.inspector.subject is not None)
+        subject = it.app.main.inspector.subject
+        assert subject is not None and subject.key == 2

@@ -233,7 +233,7 @@ class ReplApp(App[None]):
         return "\n".join("".join(segment.text for segment in strip).rstrip()[:width] for strip in lines[:height])
 
 
-async def until(pilot: Any, condition: Callable[[], bool], what: str = "", seconds: float = 10.0) -> None:
+async def until(pilot: Any, condition: Callable[[], bool], what: str = "", seconds: float = 30.0) -> None:
     """Waits until something holds, with a deadline."""
     clock = SystemClock()
     end = clock.monotonic() + seconds

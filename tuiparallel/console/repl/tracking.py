@@ -60,6 +60,9 @@ class Tracker:
             done, total = self._count(watched)
             if done >= total and not watched.results:
                 del self._watched[number]
+            told, watched.last = watched.last, (done, total)
+        if total and told != (done, total):
+            self._tell(number, done, total)  # before the cell is told to have ended: nobody looks at it after that
         self._fresh.set()
         return total - done
 

@@ -119,11 +119,11 @@ class EnginesView(LineView):
     def title(self) -> Cells:
         shown, all_ = len(self.ids), self.all
         title: Cells = [(f"{shown:,} of {all_:,}", "dim")]
+        if self.marks:
+            title.append((f"  {len(self.marks)} marked", "key"))
         if self.filter_text:
             title.append((f"  /{self.filter_text}", "key"))
         title.append((f"  sort {self.sort}{' reversed' if self.reverse else ''}", "dim"))
-        if self.marks:
-            title.append((f"  {len(self.marks)} marked", "key"))
         return title
 
     def empty(self) -> list[str]:

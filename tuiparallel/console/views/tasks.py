@@ -93,14 +93,14 @@ class TasksView(LineView):
         kept, gone = self.desk.store.task_counts()
         shown = self.count()
         title: Cells = [(f"{shown:,} of {kept:,}" if self.filter_text else f"{shown:,}", "dim")]
+        if self.marks:
+            title.append((f"  {len(self.marks):,} marked", "key"))
         if gone:
             title.append((f"  {figures.short_count(gone)} not kept", "dim"))
         if self.filter_text:
             title.append((f"  /{self.filter_text}", "key"))
         if self.sort != "submitted":
             title.append((f"  sort {self.sort}", "dim"))
-        if self.marks:
-            title.append((f"  {len(self.marks):,} marked", "key"))
         if self.following:
             title.append(("  newest", "dim"))
         return title
