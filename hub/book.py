@@ -18,6 +18,7 @@ from tuiparallel.hub.holdings import Holdings
 from tuiparallel.hub.journal import Journal, replay
 from tuiparallel.hub.registry import Engine, Registry, Session
 from tuiparallel.hub.scheduler import Scheduler
+from tuiparallel.hub.spill import spill_beside
 from tuiparallel.hub.tally import Tally
 from tuiparallel.hub.task import Batch
 from tuiparallel.link.doors import Peer, Role
@@ -71,7 +72,9 @@ class Book:
         self.accepted = Acks(CLIENT_PATIENCE)  # Submits, by session
         self.kept = Acks(ENGINE_PATIENCE)  # Results and Returned, by engine
         self.out = Outgoing()
-        self.holdings = Holdings(Path(config.blobs), history.blobs(), config.blob_bytes, config.blob_keep)
+        blobs = Path(config.blobs)
+        spill = spill_beside(blobs, Path(config.directory), config.spill_bytes)
+        self.holdings = Holdings(blobs, history.blobs(), config.blob_bytes, config.blob_keep, spill)
         self.next_bundle = history.next_bundle()
         self.stored_functions: set[bytes] = set()  # hashes that are in the history; emptied when it forgets some
         self.effects: list[Effect] = []  # of this turn, not yet carried out
@@ -171,4 +174,6 @@ class Book:
         ]
         if self.holdings.limit:
             rows.append(LimitRow("blobs: bytes", self.holdings.bytes, self.holdings.limit))
+        if self.holdings.spill is not None and self.holdings.spill.bytes:
+            rows.append(LimitRow("blobs on disk: bytes", self.holdings.spill.bytes, self.holdings.spill.limit))
         return rows

@@ -269,7 +269,7 @@ class ClientDesk:
                 return ErrorText("ValueError", f"no task of this submission can have the blob {use.name!r:.100}", "")
         if not work.balanced and (work.targets is None or len(work.targets) != submit.count):
             return ErrorText("ValueError", "a direct submission needs one target for each task", "")
-        return self.intake.full()
+        return self.intake.full(bool(submit.blobs))
 
     def _resubmit(self, session: Session, query: Query) -> Reply:
         """Submit tasks again, as they were; the answer, for after the commit, names the new ones."""

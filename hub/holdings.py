@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
+from tuiparallel.hub.spill import Spill
 from tuiparallel.wire.blobs import NAME, REUSABLE, UNFINISHED, BlobStore
 
 MOST_MAPPED = 8  # buffers that somebody maps, of those looked at when one is to go
@@ -21,13 +22,17 @@ class Holdings:
 
     limit: bytes; 0 for half of what is free in the folder's file system now. keep: bytes of those that no open task
     and no receiver needs any more; the oldest go first, so that their memory is used again while it is warm: files of
-    twice as many bytes wait for it.
+    twice as many bytes wait for it. spill: where buffers go that find no room; bytes: those of the others.
     """
 
-    def __init__(self, folder: Path, known: dict[str, int], limit: int, keep: int = 128 << 20) -> None:
+    def __init__(
+        self, folder: Path, known: dict[str, int], limit: int, keep: int = 128 << 20, spill: Spill | None = None
+    ) -> None:
         self.store = BlobStore(folder, None)
         self.known = known
-        self.bytes = sum(known.values())
+        self.spill = spill
+        self.exhausted = False  # the limit is passed, and nothing can be forgotten or moved to the disk
+        self.bytes = sum(known.values()) - sum(known.get(name, 0) for name in (spill.sizes if spill else ()))
         self.limit = limit or _free(folder) // 2
         self.doomed: set[str] = set()
         self.keep = keep
@@ -77,14 +82,27 @@ class Holdings:
                 if mapped == MOST_MAPPED:
                     return
                 continue
+            spilled = self.spill is not None and name in self.spill.sizes
             self._forget([name])
-            if large:
+            if large and not spilled:
                 self.store.recycle([name], 2 * self.keep)
             else:
                 self.store.unlink([name])
 
     def over(self) -> bool:
         return self.bytes > self.limit > 0
+
+    def move_out(self, free_disk: int) -> bool:
+        """Move some bytes of the oldest buffers to the disk; False when there are none, or no room for them there.
+
+        Raises OSError when the disk refuses.
+        """
+        if self.spill is None:
+            return False
+        moved = self.spill.step(self.known.items(), free_disk)
+        if moved:
+            self.bytes -= self.known.get(moved, 0)
+        return moved is not None
 
     def unlink(self, names: Iterable[str]) -> None:
         """Nobody names these any more."""
@@ -94,11 +112,18 @@ class Holdings:
 
     def _forget(self, names: Iterable[str]) -> None:
         for name in names:
-            self.bytes -= self.known.pop(name, 0)
+            size = self.known.pop(name, 0)
+            if self.spill is None or not self.spill.drop(name):
+                self.bytes -= size
             self._retired_bytes -= self._retired.pop(name, 0)
 
     def sweep(self) -> int:
         """Remove what dead writers have left and no task names; returns how many. Living ones may yet name theirs."""
+        if self.spill is not None:
+            forgotten = [name for name in self.spill.sizes if name not in self.known]
+            self.store.unlink(forgotten)
+            for name in forgotten:
+                self.spill.drop(name)
         try:
             entries = os.listdir(self.store.folder)
         except FileNotFoundError:

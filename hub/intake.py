@@ -31,9 +31,15 @@ class Intake:
     def __init__(self, book: Book) -> None:
         self.book = book
 
-    def full(self) -> ErrorText | None:
-        """Why nothing can be stored now; None when it can."""
+    def full(self, with_blobs: bool = False) -> ErrorText | None:
+        """Why nothing can be stored now; None when it can. with_blobs: what is to be stored has large buffers."""
         book = self.book
+        if with_blobs and book.holdings.exhausted:
+            holdings = book.holdings
+            text = f"large buffers of open tasks fill {holdings.bytes:,} bytes, the limit is {holdings.limit:,} "
+            return ErrorText(
+                "StorageFull", f"{text}(blob_bytes), and none can go to the disk (spill_bytes): raise one of them", ""
+            )
         if book.storage_error:
             return ErrorText("StorageFull", f"the hub cannot store tasks now: {book.storage_error}", "")
         if book.config.free_disk and book.room() < book.config.free_disk:

@@ -70,7 +70,8 @@ class Keeping:
         if not book.config.keep_calls and book.journal.ended:
             book.journal.others.append(_mark)
         more = self._forget()
-        if self._forget_output() or more:
+        more = self._forget_output() or more
+        if self._move_out(more) or more:
             self._next = book.now + STEP_PAUSE
         if book.now >= self._slow_next:
             self._slow_next = book.now + SLOW_INTERVAL
@@ -193,6 +194,23 @@ class Keeping:
         book.journal.others.append(forget)
         stuck, self._output_stuck = self._output_stuck, False
         return not stuck
+
+    def _move_out(self, more: bool) -> bool:
+        """Move buffers to the disk when none of those in memory can be forgotten; returns whether that goes on."""
+        book = self.book
+        holdings = book.holdings
+        if more or not holdings.over():
+            holdings.exhausted = False
+            return False
+        try:
+            moving = holdings.move_out(book.config.free_disk)
+        except OSError as error:
+            log.error("large buffers cannot be moved to the disk: %s", error)
+            moving = False
+        if not moving and not holdings.exhausted:
+            book.event("storage", "large buffers fill their limit (blob_bytes), and no more can be moved to the disk")
+        holdings.exhausted = not moving
+        return moving
 
     def _awaited(self) -> set[SessionId]:
         """Sessions with outcomes that a connected client is still to be sent, or has not confirmed."""

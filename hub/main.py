@@ -85,6 +85,8 @@ def _serve(config: ClusterConfig, ready_fd: int) -> int:
         gc.set_threshold(50_000, 20, 50)
         code = loop.run()
         book.history  # noqa: B018 — reading it settles the logbook
+        if book.holdings.spill is not None:
+            book.holdings.spill.close()
     finally:
         doors.close(linger=0.3)
         history.close()

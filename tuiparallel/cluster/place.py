@@ -89,3 +89,4 @@ def remove_run_files(directory: Path, sockets: str, blobs: str) -> None:
         shutil.rmtree(sockets, ignore_errors=True)
     if blobs:
         shutil.rmtree(blobs, ignore_errors=True)
+    shutil.rmtree(directory / "spill", ignore_errors=True)

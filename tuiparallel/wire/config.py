@@ -50,6 +50,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     open_bytes: int = 4 << 30
     free_disk: int = 256 << 20
     blob_keep: int = 128 << 20  # of ended tasks' large buffers, kept after everyone who waited has them
+    spill_bytes: int = 16 << 30  # of large buffers that find no room in shared memory, on the history's disk; 0: none
     blob_bytes: int = 0  # 0: half of what is free at the start
     output_per_task: int = 1 << 20
     output_bytes: int = 128 << 20
