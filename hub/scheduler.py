@@ -140,15 +140,18 @@ class Scheduler(Nesting):
         if task is None or seat is None or task.engine != engine or task.lease != lease:
             return
         task.started = started
-        seat.running, seat.guest = task, None
+        seat.running = task
+        if seat.guest is not None:
+            seat.guest, self._stranded = None, True
         if task.batch.work.time_limit:
             self._timer(now + task.batch.work.time_limit, "limit", task)
 
     def _runs(self, engine: int, id: int | None) -> None:
         seat = self.seats.get(engine)
-        if seat is not None and (id is None or id != seat.guest):
+        if seat is not None and id != seat.guest and (seat.guest is not None or id not in seat.held):
             # What is held counts as what is meant: an engine runs its tasks in order, and says so late.
             seat.guest = None if id is None or id in seat.held else id
+            self._stranded = True
 
     def _ran(self, event: TasksRan, now: float, effects: list[Effect]) -> None:
         seat = self.seats.get(event.engine)
@@ -162,7 +165,7 @@ class Scheduler(Nesting):
             if task is None or task.lease != ran.lease or task.engine != engine or task.state is not State.ASSIGNED:
                 self.late += 1
                 if seat is not None and ran.task == seat.guest:
-                    seat.guest = None
+                    seat.guest, self._stranded = None, True
                 continue
             if task.batch is not batch:
                 if batch is not None:
@@ -172,7 +175,8 @@ class Scheduler(Nesting):
             count += 1
             if seat is not None:
                 seat.release(task)
-                seat.guest = None
+                if seat.guest is not None:
+                    seat.guest, self._stranded = None, True
             if not ran.ok:
                 self._failed(task, ran, now, effects)
             elif self._ticket_of or self._groups:
@@ -217,7 +221,8 @@ class Scheduler(Nesting):
         engine = task.engine
         task.tried = NOWHERE
         if engine is not None and any(
-            id != engine and seat.open and self._admits(task, id) for id, seat in self.seats.items()
+            id != engine and seat.open and seat.guest is None and self._admits(task, id)
+            for id, seat in self.seats.items()
         ):
             task.tried = frozenset({engine})
 
@@ -343,6 +348,7 @@ class Scheduler(Nesting):
     def _rescue(self, date: float, effects: list[Effect]) -> None:
         """Waiting tasks that no engine may run: let them forget what they tried, or end those that nothing can help."""
         open_seats = {id for id, seat in self.seats.items() if seat.open or seat.limbo}
+        free = {id for id in open_seats if self.seats[id].guest is None}
         if not open_seats:
             # With no engine at all, tasks wait for a first one; those tied to engines that are gone cannot.
             stuck = [task for task in self.lanes.waiting() if task.places is not None]
@@ -350,8 +356,8 @@ class Scheduler(Nesting):
             stuck = [
                 task
                 for task in self.lanes.waiting()
-                if (task.places is not None or task.tried)
-                and not any(self._admits(task, engine) for engine in open_seats)
+                if (task.places is not None and not any(self._admits(task, engine) for engine in open_seats))
+                or (task.tried and self._is_kept_waiting(task, free))
             ]
         for task in stuck:
             if task.state is not State.QUEUED:
@@ -366,6 +372,12 @@ class Scheduler(Nesting):
                 where = ", ".join(map(str, sorted(task.places or ())))
                 reason = f"none of the engines it may run on is there any more (it was bound to {where or 'none'})"
                 self._end(task, State.ERROR, failures.impossible(reason), date, effects)
+
+    @staticmethod
+    def _is_kept_waiting(task: Task, free: set[int]) -> bool:
+        """Whether all engines that could have it now are among those it has tried."""
+        able = free if task.places is None else free & task.places
+        return bool(able) and able <= task.tried
 
     # Once per turn -------------------------------------------------------------------------------------------------
 

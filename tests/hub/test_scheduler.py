@@ -17,6 +17,7 @@ from tuiparallel.hub.events import (
     EngineClosing,
     EngineJoined,
     EngineLost,
+    EngineRuns,
     Event,
     InterruptTask,
     LeasesGivenBack,
@@ -203,6 +204,23 @@ def test_retry_on(retry_on: str, raised: State, died: State) -> None:
     assert engine is not None
     desk.lose(engine, desk.lease(two))
     assert desk.state(two) is died
+
+
+def test_another_attempt_does_not_wait_for_an_engine_that_works_on_what_was_given_up() -> None:
+    desk = Desk(engines=2)
+    desk.tell(EngineRuns(0, 77))
+    [id] = desk.submit(retries=1)
+    assert desk.rules.tasks[id].engine == 1
+    desk.finish(id, "ValueError")
+    assert desk.rules.tasks[id].engine == 1, "the other one may be busy for ever"
+    desk.tell(EngineRuns(0, None))
+    desk.finish(id)
+    desk.submit(2, retries=1)
+    [late] = desk.held(1)
+    desk.finish(late, "ValueError")
+    assert desk.state(late) is State.QUEUED, "it waits for the other one"
+    desk.tell(EngineRuns(0, 77))
+    assert desk.held(1) == [late]
 
 
 def test_direct_tasks_are_not_retried() -> None:
