@@ -50,12 +50,12 @@ class Cluster(Past):
     engine without hub ends), probe_interval (2), heartbeat_interval (2), heartbeat_timeout (10), resend_interval (5),
     stop_grace (1, between SIGTERM and SIGKILL), window_seconds (0.01, how much work an engine holds ahead),
     history_age (a week). In bytes: history_bytes (1 GiB), open_bytes (4 GiB, of calls that have not ended), free_disk
-    (256 MiB, which stay free), blob_bytes (large buffers at a time; 0: half of what is free), blob_keep (large
-    buffers of ended tasks), output_per_task (1 MiB of text), output_bytes (128 MiB), unkept_bytes (256 MiB of results
-    at an engine that the hub has not stored). Numbers: history_rows (1,000,000 tasks), hwm (tasks an engine holds
-    ahead; 0: as many as window_seconds says), observer_rate (20 updates a second). Others: scheme ('leastload',
-    'lru', 'plainrandom', 'weighted', 'twobin': which engine gets a balanced task), keep_calls (True: calls stay on
-    record for resubmit), log_level ('INFO').
+    (256 MiB, which stay free), blob_bytes (of large buffers; 0: half of what is free), blob_keep (128 MiB of ended
+    tasks'), spill_bytes (16 GiB of them on the disk when memory is full), output_per_task (1 MiB of text),
+    output_bytes (128 MiB), unkept_bytes (256 MiB of results at an engine that the hub has not stored). Numbers:
+    history_rows (1,000,000 tasks), hwm (tasks an engine holds ahead; 0: as many as window_seconds says),
+    observer_rate (20 updates a second). Others: scheme ('leastload', 'lru', 'plainrandom', 'weighted', 'twobin':
+    which engine gets a balanced task), keep_calls (True: calls stay on record for resubmit), log_level ('INFO').
 
     As a context manager, `with` and `async with`, it starts, gives a Client when all engines answer, and stops. Every
     method that is a coroutine has a twin whose name ends in _sync. cluster.name and cluster.directory (a Path) are
