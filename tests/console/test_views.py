@@ -6,6 +6,7 @@ import math
 
 from tests.console.driving import console, small_cluster
 from tests.console.fake import MINE, FakeCluster, busy_cluster
+from tuiparallel.console.desk import Options
 from tuiparallel.wire.states import State
 
 
@@ -324,3 +325,11 @@ async def test_a_long_message_takes_the_lines_it_needs() -> None:
         await it.app.idle()
         lines = [line for line in it.frame().splitlines() if "word" in line]
         assert len(lines) == 3 and lines[2].rstrip().endswith("…")
+
+
+async def test_the_axis_begins_as_wide_as_asked_for_and_zooms_from_there() -> None:
+    async with console(small_cluster(), (120, 36), Options(span=10.0)) as it:
+        assert it.app.main.timeline.span == 10.0
+        assert "10.0s  live" in it.line_of("2 Timeline")
+        await it.press("2", "-")
+        assert it.app.main.timeline.span == 30.0

@@ -13,6 +13,8 @@ from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.cluster.running import clusters, not_running
 from tuiparallel.wire.current import home_directory
 
+DEMO_SPAN = 10.0  # seconds on the timeline: the demo's work takes about as long
+
 
 def open_console(call: Call, n: int | None, readonly: bool) -> int:
     """Open the console: on the cluster that is named or runs, the picker when several run, else on a new cluster."""
@@ -85,6 +87,8 @@ def show_demo(cluster: Cluster) -> int:
 
     cluster.start()
     try:
-        return run_console(cluster.connection_file, options=Options(ends_with_us=True), background=work)
+        return run_console(
+            cluster.connection_file, options=Options(ends_with_us=True, span=DEMO_SPAN), background=work
+        )
     finally:
         cluster.stop()

@@ -39,6 +39,7 @@ class Options:
     theme: str = "dark"
     started_here: bool = False  # this console started the cluster, so leaving asks what becomes of it
     hints: bool = False  # newcomers are told five things
+    span: float = 60.0  # seconds on the timeline's axis at first
     ends_with_us: bool = False  # whoever started this console ends the cluster when it is left
 
 

@@ -21,7 +21,6 @@ SPANS = (
     0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 3 * 3600.0, 12 * 3600.0,
     86400.0, 3 * 86400.0, 7 * 86400.0,
 )  # fmt: skip
-DEFAULT_SPAN = 60.0
 WHOLE_AGAIN = 2.0  # seconds after which older cells are asked for again: results that came late may change them
 AGAIN = 3  # newest columns that are asked for at every step
 
@@ -40,7 +39,7 @@ class TimelineView(LineView):
         self.order = order
         self.ids: list[int] = []
         self.lanes: dict[int, list[Cell]] = {}
-        self.span = DEFAULT_SPAN
+        self.span = desk.options.span
         self.live = True
         self.last = 0  # the grid number of the newest column on screen
         self.column: int | None = None  # the time cursor, as a grid number
