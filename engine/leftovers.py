@@ -17,7 +17,7 @@ def remove(config: ClusterConfig) -> None:
     directory, sockets = Path(config.directory), Path(config.sockets)
     for path in [*(directory / name for name in FILES), *(sockets / name for name in SOCKETS)]:
         path.unlink(missing_ok=True)
-    for folder in (directory / "marks", Path(config.blobs)):
+    for folder in (directory / "marks", directory / "spill", Path(config.blobs)):
         shutil.rmtree(folder, ignore_errors=True)
     if sockets != directory:
         try:

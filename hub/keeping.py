@@ -41,6 +41,7 @@ class Keeping:
         self._slow_next = book.now + SLOW_INTERVAL
         self._sweep_next = book.now + SWEEP_INTERVAL
         self._leases_pruned = 0
+        self._departures = book.registry.departures
         self._output_stuck = False  # all that may be forgotten has been
         self.homeless = False  # the cluster's directory has been removed: nobody can find it any more
         self._alive = Path(book.config.directory) / "alive"
@@ -76,6 +77,9 @@ class Keeping:
         if book.now >= self._slow_next:
             self._slow_next = book.now + SLOW_INTERVAL
             self._forget_the_gone()
+            self._departures = -1
+        if book.registry.departures != self._departures:  # whoever left may have left buffers, too
+            self._departures = book.registry.departures
             book.holdings.sweep()
 
     def _touch(self) -> None:

@@ -107,6 +107,7 @@ class Registry:
         self.coming = 0  # engines that were asked for and have not joined
         # Not on record yet: what ended, or was under way, while its client was away; and who has come back since.
         self.undelivered: set[int] = set()
+        self.departures = 0  # connections of engines and clients that have ended
         self.returned: set[int] = set()
 
     def living(self) -> list[Engine]:
@@ -147,6 +148,7 @@ class Registry:
         return before if before != peer else None
 
     def disconnect_engine(self, engine: Engine) -> None:
+        self.departures += 1
         if engine.peer is not None:
             self.engine_of_peer.pop(engine.peer, None)
             engine.peer = None
@@ -172,6 +174,7 @@ class Registry:
         self.session_of_peer[peer] = session
 
     def disconnect_session(self, session: Session) -> None:
+        self.departures += 1
         if session.peer is not None:
             self.session_of_peer.pop(session.peer, None)
             session.peer = None

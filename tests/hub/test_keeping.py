@@ -333,6 +333,26 @@ def test_orphaned_blobs_of_dead_writers_are_swept_and_those_of_living_ones_stay(
     assert not dead.exists() and named.exists()
 
 
+def test_what_a_dead_writer_left_goes_soon_after_it(stage: Stage) -> None:
+    dead = stage.book.holdings.store.folder / f"{0x7FFFFFF0:x}-0-0123456789abcdef.part"
+    for leaves in ("engine", "client"):
+        client, engine = stage.client(leaves), stage.engine(f"of {leaves}")
+        supervisor = stage.supervisor(engine)
+        stage.advance(3)
+        dead.write_bytes(b"x")
+        stage.advance(5)
+        assert dead.exists(), "nobody has left"
+        if leaves == "engine":
+            engine.link.close()
+            supervisor.exited(engine)
+        else:
+            client.link.send(ClientBye())
+        stage.advance(5)
+        assert not dead.exists()
+        supervisor.link.close()
+        stage.peers.remove(supervisor)
+
+
 def test_clients_and_engines_that_left_long_ago_leave_nothing(
     make_stage: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
