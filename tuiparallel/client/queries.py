@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tuiparallel.client.asyncresult import AsyncResult, Part
-from tuiparallel.client.call import Call, ended_here
+from tuiparallel.client.call import Call
 from tuiparallel.client.flags import given
 from tuiparallel.client.hubresult import AsyncHubResult
 from tuiparallel.client.jobs import Job, ranges, resolve
 from tuiparallel.client.metadata import expand, moment
-from tuiparallel.client.requests import Request
-from tuiparallel.client.session import error_of
 from tuiparallel.client.targets import chosen
+from tuiparallel.client.works import nobodys, work_of
 from tuiparallel.errors import CompositeError, NoSuchTask, RemoteError
-from tuiparallel.wire.ids import IdRange, parse_msg_id
-from tuiparallel.wire.messages import MAX_BATCH, Ask, EngineRow, ErrorText, Kind, Query, Signal, Work
+from tuiparallel.wire.ids import parse_msg_id
+from tuiparallel.wire.messages import MAX_BATCH, Ask, EngineRow, Query, Signal
 from tuiparallel.wire.states import EngineState, State
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class Queries:
         jobs, unknown = self._resolved(wanted, history)
         parts, asked = self._parts(jobs)
         for place, text in unknown:
-            parts.insert(place, Part(_nobodys(text), 0, 1))
+            parts.insert(place, Part(nobodys(text), 0, 1))
         kind = AsyncHubResult if asked or unknown or any(part.call.foreign for part in parts) else AsyncResult
         client: Client = self  # type: ignore[assignment]
         name = next((part.call.work.name for part in parts if part.call.work is not None), "get_result")
@@ -404,7 +403,7 @@ class Queries:
         task = (*parse_msg_id(msg_id), 1)
         request = self._session.ask("task", lambda number: Query(number, "task", {"task": task}))
         body = self._session.answer(request) if timeout is None else self._session.answer(request, timeout)
-        work = _work(body["work"])
+        work = work_of(body["work"])
         names = ("attempt", "engine", "began", "ended", "outcome")
         return {
             "state": State(body["state"]).name.lower(), "engine": body["engine"], "attempt": body["attempt"],
@@ -417,54 +416,6 @@ class Queries:
         self._session.check()
         request = self._session.ask(what, lambda number: Query(number, what, arguments))
         return self._session.answer(request)
-
-
-def tell_works(calls: list[Call], request: Request) -> list[tuple[Call, ErrorText]]:
-    """Take the Reply to get_result: what the tasks are; returns those that will never come, with the reason."""
-    if request.error is not None:
-        error = error_of(request.error)
-        return [(call, ErrorText(type(error).__name__, str(error), "")) for call in calls]
-    body = request.raw
-    lost: list[tuple[Call, ErrorText]] = []
-    unknown, expired = _set(body["unknown"]), _set(body["expired"])
-    whys = {(hex, counter): why for (hex, first, n), why in body["whys"] for counter in range(first, first + n)}
-    works = [
-        (work["session"], work["first"], work["count"], _work(work["work"]), work["sizes"]) for work in body["works"]
-    ]
-    by_session: dict[str, list[tuple[int, int, Work, dict[int, int]]]] = {}
-    for hex, first, count, work, sizes in works:
-        by_session.setdefault(hex, []).append((first, count, work, sizes))
-    for call in calls:
-        job = (call.session, call.first)
-        name = f"{call.session}-{call.first}"
-        if job in unknown:
-            lost.append((call, ErrorText("KeyError", f"no task has the msg_id {name!r}", "")))
-        elif job in expired:
-            why = whys.get(job, "is forgotten: it was purged, or a limit of the history was reached")
-            lost.append((call, ErrorText("ResultExpired", f"the result of {name} {why}", "")))
-        for first, count, work, sizes in by_session.get(call.session, ()):
-            if first <= call.first < first + count:
-                call.work = work
-                call.size = sizes.get(call.first)
-                if not work.balanced and work.targets:
-                    call.targets = [work.targets[call.first - first]]
-                break
-    return lost
-
-
-def _work(raw: Any) -> Work:
-    return raw if isinstance(raw, Work) else msgspec.convert(raw, Work)
-
-
-def _set(found: list[IdRange]) -> set[Job]:
-    return {(hex, counter) for hex, first, count in found for counter in range(first, first + count)}
-
-
-def _nobodys(text: str) -> Call:
-    """A task that does not exist."""
-    call = Call(text, 0, 1, Work(Kind.APPLY, "get_result", True, 0.0), None, None)
-    call.settle(0, ended_here(0, State.ERROR, ErrorText("KeyError", f"no task has the msg_id {text!r}", "")), None)
-    return call
 
 
 def _listed(things: Any) -> Any:

@@ -406,7 +406,7 @@ class Session:
 
     def fetch(self, calls: list[Call]) -> None:
         """Have the hub deliver these: Calls of one task each, of any session, whose ledgers know them."""
-        from tuiparallel.client.queries import tell_works
+        from tuiparallel.client.works import tell_works
 
         tasks = [(call.session, call.first, 1) for call in calls]
         request = self.ask("get_result", lambda number: Query(number, "get_result", {"tasks": tasks}))
