@@ -14,6 +14,7 @@ from tuiparallel.hub.scheduler import Scheduler
 from tuiparallel.hub.tally import Merged, Tally
 from tuiparallel.hub.task import Batch, Task
 from tuiparallel.wire.messages import (
+    BatchRow,
     Chunk,
     ClientRow,
     Counters,
@@ -61,6 +62,7 @@ class Feed:
         self.events: list[EventRow] = []  # the newest, for who attaches late
         self._window = Window()
         self._due = 0.0
+        self._told_running: dict[int, int] = {}  # by submission
         self._allowance = float(BURST)  # rows of open tasks that may be sent now
         self._merging = False
 
@@ -167,7 +169,7 @@ class Feed:
         window, self._window = self._window, Window()
         tally = self.tally
         functions = [tally.functions[name].row() for name in tally.dirty_functions if name in tally.functions]
-        batches = [submission.row() for submission in tally.dirty_submissions.values()]
+        batches = self._batches()
         failures = tally.fresh_failures
         tally.dirty_functions, tally.dirty_submissions, tally.fresh_failures = set(), {}, []
         self.number += 1
@@ -190,6 +192,26 @@ class Feed:
             self.registry.expected,
         )
 
+    def _batches(self) -> list[BatchRow]:
+        """The submissions that have changed, in what has ended or in what runs."""
+        dirty, running = self.tally.dirty_submissions, self._running()
+        for id in self._told_running.keys() | running.keys():
+            submission = self.tally.submissions.get(id)
+            if submission is not None and self._told_running.get(id, 0) != running.get(id, 0):
+                dirty[id] = submission
+        self._told_running = running
+        return [submission.row(running.get(id, 0)) for id, submission in dirty.items()]
+
+    def _running(self) -> dict[int, int]:
+        """How many tasks of each submission engines work on: the first of what each one holds."""
+        counts: dict[int, int] = {}
+        for seat in self.scheduler.seats.values():
+            task = seat.running or next(iter(seat.held.values()), None)
+            if task is not None:
+                id = self._submission(task)
+                counts[id] = counts.get(id, 0) + 1
+        return counts
+
     def forget_changes(self) -> None:
         """Nobody watches: what has changed is in the next snapshot anyway."""
         self._window = Window()
@@ -208,6 +230,7 @@ class Feed:
             rows.append(self._task_row(task))
         tally = self.tally
         submissions = [*tally.over, *tally.submissions.values()]
+        running = self._running()
         vitals = [engine.vital for engine in self.registry.living() if engine.vital is not None]
         return Snapshot(
             self.number,
@@ -218,7 +241,7 @@ class Feed:
             self.counters(),
             [self.engine_row(engine) for engine in self.registry.engines.values()],
             rows,
-            [submission.row() for submission in submissions],
+            [submission.row(running.get(submission.id, 0)) for submission in submissions],
             [self._client_row(number) for number in self.registry.sessions],
             [function.row() for function in tally.functions.values()],
             list(tally.failures),

@@ -59,7 +59,8 @@ class Submission:
     submitted: float
     total: int = 0
     done: int = 0
-    failed: int = 0
+    failed: int = 0  # all that ended otherwise than done
+    aborted: int = 0  # of those
     last: float = 0.0
 
     @property
@@ -79,6 +80,7 @@ class Submission:
             self.submitted,
             self.last,
             self.balanced,
+            self.aborted,
         )
 
 
@@ -262,6 +264,7 @@ class Tally:
         if submission is not None:
             submission.done += group.count if ok else 0
             submission.failed += 0 if ok else group.count
+            submission.aborted += group.count if group.state == State.ABORTED else 0
             submission.last = date
             self.dirty_submissions[submission.id] = submission
             if submission.over and submission.id in self.submissions:

@@ -9,7 +9,7 @@ import pytest
 from tests.hub.stage import Stage, balanced
 from tuiparallel.hub.feed import ROWS_A_SECOND
 from tuiparallel.link.doors import Sent
-from tuiparallel.wire.messages import Began, Chunk, Delta, Observe, Output, Snapshot
+from tuiparallel.wire.messages import Abort, Began, Chunk, Delta, Observe, Output, Revoke, Snapshot
 from tuiparallel.wire.states import EngineState, State
 
 
@@ -35,6 +35,34 @@ def test_a_snapshot_then_deltas_without_a_gap(stage: Stage) -> None:
     ended = [row for delta in watcher.deltas() for row in delta.tasks if row.state == State.DONE]
     assert {row.id for row in ended} == {task for task in engine.starts}
     assert all(row.received is not None and row.result_size for row in ended)
+
+
+def test_submissions_say_how_many_of_their_tasks_run_and_how_they_ended(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(hwm=2)
+    watcher = stage.client("ob", observer=True)
+    watcher.watch()
+    client, one, two = stage.client(), stage.engine(), stage.engine()
+    client.submit(balanced("f"), 5)
+
+    def last() -> tuple[int, ...]:
+        rows = [row for delta in watcher.deltas() for row in delta.batches if row.name == "f"]
+        return (rows[-1].running, rows[-1].done, rows[-1].failed, rows[-1].aborted) if rows else ()
+
+    stage.until(lambda: last() == (2, 0, 0, 0))
+    assert stage.client("late", observer=True).watch().batches[0].running == 2
+    assert len(one.queue) == len(two.queue) == 2, "those behind the first do not run"
+    one.finish(one.queue[0])
+    stage.until(lambda: last() == (2, 1, 0, 0))
+    client.request(lambda number: Abort(number, [("aa", 0, 5)]))
+    stage.until(lambda: one.of(Revoke) and two.of(Revoke))
+    for engine in (one, two):
+        engine.start()
+        engine.give_back(engine.of(Revoke)[-1])
+    stage.until(lambda: last() == (2, 1, 2, 2) or last() == (2, 1, 1, 1))
+    for engine in (one, two):
+        engine.finish(error="OSError")
+    stage.until(lambda: last()[0] == 0 and last()[1] + last()[2] == 5)
+    assert last()[2] - last()[3] == 2, "failed by themselves"
 
 
 def test_the_rate_is_limited(make_stage: Callable[..., Stage]) -> None:

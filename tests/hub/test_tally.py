@@ -55,6 +55,16 @@ def test_consecutive_submits_of_one_function_are_one_submission() -> None:
     assert tally.submission_of(0) is None and tally.submission_of(4) is not None
 
 
+def test_aborted_tasks_are_counted_apart() -> None:
+    tally = Tally()
+    work = batch(0)
+    tally.submitted(work)
+    tally.ended(ended(work, 1.0), 30.0)
+    tally.ended(ended(work, 1.0, 1.0, state=State.ABORTED) + ended(work, 1.0, state=State.ERROR), 31.0)
+    row = tally.over[0].row(running=0)
+    assert (row.total, row.done, row.failed, row.aborted) == (4, 1, 3, 2)
+
+
 def test_a_submission_that_was_over_goes_on_when_more_comes_at_once() -> None:
     tally = Tally()
     one = batch(0)

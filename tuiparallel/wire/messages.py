@@ -478,7 +478,10 @@ class MergedRow(Part, frozen=True):
 
 
 class BatchRow(Part, frozen=True):
-    """A submission's progress: a run of Submits of one session with the same function and label."""
+    """A submission's progress: a run of Submits of one session with the same function and label.
+
+    failed: all that ended otherwise than done; aborted: those of them that somebody ended.
+    """
 
     id: int  # TaskId of its first task
     name: str
@@ -491,6 +494,7 @@ class BatchRow(Part, frozen=True):
     submitted: float
     last: float  # when one of its tasks ended last
     balanced: bool = True
+    aborted: int = 0
 
 
 class ClientRow(Part, frozen=True):
