@@ -11,7 +11,7 @@ test: $(VENV)/.ready ## every test but the long ones
 check: $(VENV)/.ready ## format, lint, types, who imports whom
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
 long: $(VENV)/.ready ## the fault matrix and the soak
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long -o faulthandler_timeout=0
 bench: $(VENV)/.ready ## the figures of the README, each with its spread
 	$(BIN)/python -m pytest -m bench -s -o faulthandler_timeout=0
 screenshots: $(VENV)/.ready ## draws screenshots/ again from the real app
