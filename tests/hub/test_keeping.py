@@ -400,4 +400,4 @@ def test_a_hub_whose_directory_was_removed_ends_its_cluster(make_stage: Make) ->
     stage.advance(3)
     stage.until(lambda: stage.book.stopping)
     assert "has been removed" in stage.book.stop_reason
-    assert client.notices("ended")
+    stage.until(lambda: client.notices("ended"), "the notice")
