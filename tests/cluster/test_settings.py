@@ -72,7 +72,7 @@ def test_b11_unknown_keys_name_the_nearest_one_and_the_line(file: Path, monkeypa
         ({"scheme": "pure"}, ValueError, "scheme='pure'.*'leastload', 'lru', 'plainrandom', 'weighted', 'twobin'"),
         ({"engine_timeout": float("nan")}, ValueError, "engine_timeout"),
         ({"start_timeout": 0}, ValueError, "more than 0"),
-        ({"engines": "slurm"}, ValueError, "this version has 'local'"),
+        ({"engines": "nowhere"}, ValueError, "this version has 'local'"),
         ({"ip": "localhost"}, ValueError, "must be an IP address of this machine, as 127.0.0.1, or '\\*'"),
         ({"ip": "192.0.2.1"}, ValueError, "this machine cannot listen there"),
         ({"ip": 5}, TypeError, "ip=5"),
@@ -104,3 +104,9 @@ def test_paths_and_another_number_of_engines(tmp_path: Path) -> None:
     assert settings.with_engines(5).values["n"] == 5
     with pytest.raises(ValueError, match="0 or more"):
         settings.with_engines(-1)
+
+
+@pytest.mark.parametrize("launcher", ["mpi", "ssh", "slurm"])
+def test_launchers_of_other_hosts_come_later(launcher: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"{launcher}.*not there yet.*'local'"):
+        Cluster(engines=launcher)

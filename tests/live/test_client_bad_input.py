@@ -340,8 +340,13 @@ def test_b37_results_that_do_not_exist(rc: Client) -> None:
         rc.get_result("nope").get(timeout=10)
     with pytest.raises(NoSuchTask, match="0123-7"):
         rc.get_result("0123-7").get(timeout=10)
-    with pytest.raises(KeyError, match="nope"):
-        rc.resubmit("nope")
+    for strange in ("nope", "0123-7", f"{rc.session}-999999"):
+        with pytest.raises(NoSuchTask, match=strange):
+            rc.resubmit(strange).get(timeout=10)
+    count = len(rc.hub_history())
+    with pytest.raises(CompositeError, match="nope"):
+        rc.resubmit([rc[0].apply_async(abs, 1).msg_ids[0], "nope"]).get(timeout=10)
+    assert len(rc.hub_history()) == count + 1, "nothing was submitted again"
     with pytest.raises(IndexError, match=f"history has {len(rc.history)}"):
         rc.get_result(10**6)
 

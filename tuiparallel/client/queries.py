@@ -188,12 +188,21 @@ class Queries:
         indices_or_msg_ids: as for get_result. metadata: ignored, here for ipyparallel's sake.
         Returns an AsyncHubResult of the new tasks, a list in the order given or for one task a bare value; with block
         its result.
-        Raises NoSuchTask (a KeyError), IndexError, TypeError, and ResultExpired when the hub has forgotten a call.
+        Raises IndexError, TypeError, and ResultExpired when the hub has forgotten a call. Through the result:
+        NoSuchTask (a KeyError) for what nobody knows; then nothing was submitted.
         """
-        jobs = resolve(-1 if indices_or_msg_ids is None else indices_or_msg_ids, self.history)
-        single = len(jobs) == 1 and not isinstance(indices_or_msg_ids, (list, tuple, set))
-        new = self._query("resubmit", tasks=ranges(jobs))
-        parts, _ = self._parts([(hex, c) for hex, first, count in new for c in range(first, first + count)])
+        wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
+        jobs, unknown = self._resolved(wanted, self.history)
+        single = len(jobs) + len(unknown) == 1 and not isinstance(wanted, (list, tuple, set))
+        if unknown:
+            parts = [Part(nobodys(text), 0, 1) for _, text in unknown]
+        else:
+            try:
+                new = self._query("resubmit", tasks=ranges(jobs))
+            except NoSuchTask as error:
+                parts = [Part(nobodys(error.evalue.rpartition(" ")[2]), 0, 1)]
+            else:
+                parts, _ = self._parts([(hex, c) for hex, first, count in new for c in range(first, first + count)])
         client: Client = self  # type: ignore[assignment]
         result = AsyncHubResult(client, parts, single=single, name="resubmit")
         return result.get() if given("block", block, self.block) else result

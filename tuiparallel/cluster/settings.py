@@ -23,6 +23,7 @@ import platformdirs
 from tuiparallel.wire.config import ClusterConfig, checked
 
 LAUNCHERS = ("local",)
+LATER = ("mpi", "ssh", "slurm", "sge", "pbs", "lsf", "htcondor")  # names that ipyparallel has
 _NOWHERE = {"name": "", "cluster": "", "directory": "", "sockets": "", "blobs": ""}
 TABLES = ("cluster", "console")  # the console reads its own
 _BY_STARTER = frozenset({"name", "cluster", "directory", "sockets", "blobs", "sys_path", "detached"})
@@ -83,10 +84,11 @@ def _settings(found: dict[str, Any]) -> Settings:
     own = {key: found.pop(key) for key in _OWN if key in found}
     if (ip := found.get("ip")) is not None:
         found["ip"] = _address(ip)
-    if own.get("engines", "local") not in LAUNCHERS:
-        raise ValueError(
-            f"engines={own['engines']!r}: there is no such launcher; this version has {', '.join(map(repr, LAUNCHERS))}"
-        )
+    if (launcher := own.get("engines", "local")) not in LAUNCHERS:
+        here = f"this version has {', '.join(map(repr, LAUNCHERS))}"
+        if launcher in LATER:
+            raise NotImplementedError(f"engines={launcher!r}: engines on other hosts are not there yet; {here}")
+        raise ValueError(f"engines={launcher!r}: there is no such launcher; {here}")
     if not own.get("start_timeout", 1.0) > 0:
         raise ValueError(f"start_timeout={own['start_timeout']!r}: it must be more than 0 seconds")
     found.setdefault("n", _cores())
