@@ -36,7 +36,8 @@ class Cluster(Past):
         '1'
 
     n: the number of engines, an int >= 0; None: one per core. name: 1 to 32 letters, digits, '.', '_' or '-',
-    beginning with a letter or digit; None: a new one; cluster_id is the same. engines: the launcher, 'local'.
+    beginning with a letter or digit; None: a new one; cluster_id is the same. engines: the launcher, 'local';
+    another one raises NotImplementedError.
     restart: 'never', or 'on-failure' to replace engines that die, at most max_restarts times each per minute. ip:
     where the hub listens on the network, an address of this machine or '*' for all of them, always encrypted and only
     for those who have the keys in its connection files; None: no port is opened. work_dir: where engines run; None:
