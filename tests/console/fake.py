@@ -236,7 +236,7 @@ class FakeCluster:
         self._task(msgspec.structs.replace(task, state=State.ABORTED, completed=now, received=now))
         self.counters["queued"] -= 1
         self.counters["aborted"] += 1
-        self._of_batch(task, failed=1)
+        self._of_batch(task, failed=1, aborted=1)
 
     def _function(self, name: str, run: float, failed: bool) -> None:
         import math

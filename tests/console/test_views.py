@@ -270,11 +270,11 @@ async def test_the_command_line_goes_filters_and_says_what_is_wrong() -> None:
         await it.press(":")
         await it.type("nonsense")
         await it.press("enter")
-        assert "there is no 'nonsense'" in it.said
+        await it.until(lambda: "there is no 'nonsense'" in it.said)
         await it.press(":")
         await it.type("eng")
         await it.press("tab")
-        assert it.app.main.prompt.value == "engines "
+        await it.until(lambda: it.app.main.prompt.value == "engines ")
         await it.press("escape")
         assert it.app.main.current == "engines" and not it.app.main.prompt.display
 

@@ -109,10 +109,9 @@ def test_an_abort_is_no_progress_and_gives_no_estimate() -> None:
     progress = Progress()
     progress.put(batch(102, 0, 0.0), T)
     progress.put(batch(102, 4, T + 40), T + 40)
-    progress.put(batch(102, 4, T + 41, failed=96), T + 41)
-    progress.aborted([(batch(102, 0, 0.0).id + 5, 90), (batch(102, 0, 0.0).id + 99, 6)])
+    progress.put(batch(102, 4, T + 41, failed=96, aborted=96), T + 41)
     (course,) = progress.open()
-    assert (course.aborted, course.rate(T + 42), course.eta(T + 42)) == (96, None, None)
+    assert (course.rate(T + 42), course.eta(T + 42)) == (None, None)
 
 
 def test_an_abort_in_the_midst_leaves_the_rate_as_it_was() -> None:
@@ -120,17 +119,8 @@ def test_an_abort_in_the_midst_leaves_the_rate_as_it_was() -> None:
     (course,) = progress.open()
     known = course.rate(T + 20)
     assert known is not None
-    progress.put(batch(1_000, 200, T + 20, failed=500), T + 20)
-    progress.aborted([(course.row.id, 500)])
+    progress.put(batch(1_000, 200, T + 20, failed=500, aborted=500), T + 20)
     for number in range(201, 230):
-        progress.put(batch(1_000, number, T + number / 10, failed=500), T + number / 10)
+        progress.put(batch(1_000, number, T + number / 10, failed=500, aborted=500), T + number / 10)
     after = course.rate(T + 23)
     assert after is not None and after[0] == pytest.approx(known[0], rel=0.1)
-
-
-def test_aborts_of_a_submission_that_is_not_known_are_nothing() -> None:
-    progress = Progress()
-    progress.aborted([(7, 3)])
-    progress.put(batch(10, 2, T + 1), T + 1)
-    progress.aborted([(batch(10, 0, 0.0).id + 10, 3)])
-    assert progress.open()[0].aborted == 0

@@ -226,7 +226,6 @@ class Intake:
         """Take in tasks; page: from history, where merged rows may stand for them already."""
         older: dict[int, list[Span]] = {}
         moved = timeline = False
-        aborted: list[tuple[int, int]] = []
         for row in rows:
             self.doubtful.discard(row.id)
             slot = self.tasks.slot(row.id)
@@ -237,8 +236,6 @@ class Intake:
             if not self.tasks.put(row):
                 continue
             moved = True
-            if was_open and not page and row.state == State.ABORTED:
-                aborted.append((row.id, 1))
             if not was_open or row.state not in _OUTCOMES:
                 continue
             if not page:
@@ -256,20 +253,13 @@ class Intake:
                 older.setdefault(row.engine, []).append(span)
         for engine, spans in older.items():
             self._add_spans(engine, spans)
-        self._aborted(aborted)
         if moved:
             self.moved(Section.TASKS)
         if timeline or older:
             self.moved(Section.TIMELINE)
 
-    def _aborted(self, tasks: Sequence[tuple[int, int]]) -> None:
-        if tasks:
-            self.progress.aborted(tasks)
-            self.moved(Section.BATCHES)
-
     def put_merged(self, rows: Sequence[MergedRow]) -> None:
         """Take in many ended tasks at once."""
-        self._aborted([(row.first, row.count) for row in rows if row.state == State.ABORTED])
         for row in rows:
             self.doubtful.discard(row.first)
             if not self.tasks.put_merged(row, self.at or 0.0):

@@ -143,7 +143,7 @@ def batch(known: Intake, course: Course, at: float, running: Sequence[int]) -> B
         balanced=row.balanced,
         rate=rate[0] if rate else None,
         eta=course.eta(at),
-        aborted=course.aborted,
+        aborted=row.aborted,
     )
 
 

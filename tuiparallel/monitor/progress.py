@@ -8,8 +8,7 @@ too few tasks, has no estimate.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -32,12 +31,11 @@ class Course:
     """A submission's row and its course: (time, tasks ended) at each step that was seen."""
 
     row: BatchRow
-    aborted: int = 0  # of those that ended, as far as this observer has seen them: they tell nothing of the pace
     samples: list[tuple[float, int]] = field(default_factory=list)
 
     def put(self, row: BatchRow, at: float) -> None:
         """Take in a newer row, told at a time."""
-        ended = row.done + row.failed - self.aborted
+        ended = row.done + row.failed - row.aborted  # an abort tells nothing of the pace
         moment = row.last if row.last > 0 else at
         self.row = row
         if not self.samples:
@@ -52,14 +50,6 @@ class Course:
             # Every second sample of the older half: the newest quarter stays as fine as it came.
             half = SAMPLES // 2
             self.samples[:half] = self.samples[:half:2]
-
-    def abort(self, count: int) -> None:
-        """So many of those that have ended were aborted: the newest step was not made by working."""
-        self.aborted = min(self.aborted + count, self.row.failed)
-        if len(self.samples) > 1:
-            at, ended = self.samples.pop()
-            if ended - count > self.samples[-1][1]:
-                self.samples.append((at, ended - count))
 
     def rate(self, now: float) -> tuple[float, float] | None:
         """Tasks per second and the standard error of that; None when it is unknown."""
@@ -136,14 +126,6 @@ class Progress:
             return False
         course.put(row, at)
         return True
-
-    def aborted(self, tasks: Sequence[tuple[int, int]]) -> None:
-        """Take in aborts: (a task, how many of its submission it stands for). The submissions' rows came before."""
-        firsts = sorted(self.courses)
-        for task, count in tasks:
-            course = self.courses[firsts[place]] if (place := bisect_right(firsts, task) - 1) >= 0 else None
-            if course is not None and task < course.row.id + course.row.total:
-                course.abort(count)
 
     def missing(self, present: Iterable[int]) -> bool:
         """Drop unfinished submissions the hub no longer lists; True when there were any."""

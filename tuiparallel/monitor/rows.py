@@ -278,7 +278,7 @@ class BatchView:
     balanced: bool
     rate: float | None  # ended tasks per second, None: unknown
     eta: Eta | None  # None: unknown, or finished
-    aborted: int = 0  # of the failed, as far as this observer has seen it
+    aborted: int = 0  # of the failed
 
     @property
     def ended(self) -> int:
