@@ -61,6 +61,7 @@ LONG_TURN = 0.020  # ... and while one runs for long: this is how live its outpu
 IDLE_TURN = 0.5  # ... and while none runs: background threads may print
 BATCH_BYTES = MAX_FRAME // 2
 OUTPUT_BYTES = 1 << 20
+MOST_CLEARED = 100  # requests to clear that are remembered, to know copies of them
 LAST_WORDS = 0.5  # seconds for the last results to leave
 BRIEFLY = 0.05  # seconds for what matters less
 
@@ -91,7 +92,9 @@ class Engine:
         self._results: list[Ran] = []
         self._results_bytes = 0
         self._oldest = 0.0  # when the first of them ended
-        self._clears: list[int] = []
+        self._clears: list[int] = []  # requests to clear the namespace, not yet carried out
+        self._cleared: dict[int, None] = {}  # those that were, lately: a copy is answered, not carried out again
+        self._boot = ""  # the hub's life that their numbers are of
         self._reported: Assignment | None = None  # the running task, once the hub knows that it has begun
         self._capture = Capture(settings.output_per_task, self._clock, error_file)
         self._interrupts = Interrupts()
@@ -191,6 +194,9 @@ class Engine:
 
     def _clear(self, requests: list[int]) -> None:
         self._runner.clear()
+        self._cleared.update(dict.fromkeys(requests))
+        while len(self._cleared) > MOST_CLEARED:
+            del self._cleared[next(iter(self._cleared))]
         for request in requests:
             self._link.send(Answer(request, True))
 
@@ -293,6 +299,9 @@ class Engine:
                 self._link.send(Beat(task, started, len(self._queue)))
                 pages.drop_nameless()
             case ClearNamespace(request):
+                if request in self._cleared:
+                    self._link.send(Answer(request, True))
+                    return
                 with self._mutex:
                     self._clears.append(request)
                     self._rouse()
@@ -391,6 +400,9 @@ class Engine:
         if self._mark is not None:
             self._mark.welcome(message.engine)
         self._shelf.greet()
+        if message.boot != self._boot:
+            self._boot = message.boot
+            self._cleared.clear()
         self._reported = None  # a hub that was away has to be told again
         with self._mutex:
             numbers = self._queue.welcomed(message)

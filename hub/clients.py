@@ -316,9 +316,7 @@ class ClientDesk:
 
     def _clear(self, session: Session, request: int, targets: list[int] | None) -> None:
         engines = self._targets(targets)
-        number = self.requests.open(session, request, "clear", set(engines))
-        for id in engines:
-            self.book.out.engine(self.book.registry.engines[id], ClearNamespace(number))
+        self.requests.send(session, request, "clear", engines, ClearNamespace)
         self.book.event("clear", f"{session.name or session.hex} cleared engines {', '.join(map(str, engines))}")
 
     def _signal(self, session: Session, signal: Signal) -> None:
@@ -408,8 +406,9 @@ class ClientDesk:
             error = ErrorText("NoSuchEngine", f"engine {ask.engine} cannot be asked: it is not there", "")
             book.out.client(session, Reply(ask.request, None, error))
             return
-        number = self.requests.open(session, ask.request, "ask", {engine.id})
-        book.out.engine(engine, Inquiry(number, ask.what, ask.text, ask.cursor))
+        self.requests.send(
+            session, ask.request, "ask", [engine.id], lambda number: Inquiry(number, ask.what, ask.text, ask.cursor)
+        )
 
     # Observers -----------------------------------------------------------------------------------------------------
 

@@ -170,6 +170,7 @@ class EngineDesk:
                 drop += effect.leases
         book.tell(EngineRuns(engine.id, hello.running[0].task if hello.running else None))
         book.out.engine(engine, EngineWelcome(PROTOCOL, book.boot, book.config.cluster, engine.id, drop))
+        self.requests.engine_back(engine.id)
         book.feed.touched(engine.id)
         book.notice("engines", "")
         if early := self._dead_early.pop(hello.uuid, None):

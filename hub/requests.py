@@ -5,6 +5,7 @@ No socket, thread or clock in this file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,17 +13,21 @@ from tuiparallel.hub.book import Book
 from tuiparallel.hub.events import AbortSettled
 from tuiparallel.hub.registry import Session
 from tuiparallel.wire.ids import IdRange
-from tuiparallel.wire.messages import Answer, ErrorText, Reply
+from tuiparallel.wire.messages import Answer, ClearNamespace, ErrorText, Inquiry, Reply
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A request under way. verb: "clear", "ask", "stop" or "restart"; engines: those it still waits for."""
+    """A request under way. verb: "clear", "ask", "stop" or "restart"; engines: those it still waits for.
+
+    message: what each of them was sent, and is sent again when it connects anew, for it may have been lost.
+    """
 
     session: Session
     request: int
     verb: str
     engines: set[int]
+    message: ClearNamespace | Inquiry | None = None
     done: dict[int, Any] = field(default_factory=dict)
 
 
@@ -43,6 +48,28 @@ class Requests:
         self._pending[number] = pending
         self._close_if_done(number)
         return number
+
+    def send(
+        self,
+        session: Session,
+        request: int,
+        verb: str,
+        engines: list[int],
+        make: Callable[[int], ClearNamespace | Inquiry],
+    ) -> None:
+        """A new one that these engines are told of. make: the message, from the request's number."""
+        number = self.open(session, request, verb, set(engines))
+        pending = self._pending.get(number)
+        if pending is not None:
+            pending.message = make(number)
+            for id in engines:
+                self.book.out.engine(self.book.registry.engines[id], pending.message)
+
+    def engine_back(self, engine: int) -> None:
+        """An engine has connected anew: what it was asked, or its answer, may have been lost."""
+        for pending in self._pending.values():
+            if engine in pending.engines and pending.message is not None:
+                self.book.out.engine(self.book.registry.engines[engine], pending.message)
 
     def open_abort(self, session: Session, request: int, unknown: list[IdRange]) -> int:
         """A new abort: the ticket for AbortAsked."""

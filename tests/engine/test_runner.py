@@ -106,6 +106,11 @@ def test_clear_leaves_a_new_modules_names(hub: ScriptedHub) -> None:
     assert hub.wait_for(Answer).request == 77
     assert hub.pull(names) == [new]
     assert hub.call(lambda x: x + 1, 1) == 2
+    hub.execute("a = 2")
+    answers = hub.count(Answer)
+    hub.send(ClearNamespace(77))  # a copy: the hub has not heard the answer
+    hub.until(lambda: hub.count(Answer) > answers)
+    assert hub.pull("a") == [2], "what came later stays"
 
 
 def test_a_coroutine_function_is_awaited_in_a_loop_that_lives(hub: ScriptedHub) -> None:

@@ -300,3 +300,20 @@ def test_huge_ranges_cost_nothing(stage: Stage) -> None:
     client.link.greet_again()
     stage.rounds(20)
     assert client.link.state is LinkState.LIVE
+
+
+def test_an_engine_that_connects_anew_is_asked_again(stage: Stage) -> None:
+    client, engine = stage.client(), stage.engine()
+    cleared = client.request(lambda request: Clear(request, None))
+    asked = client.request(lambda request: Ask(request, engine.id, "complete", "pri", 3))
+    stage.until(lambda: engine.of(ClearNamespace) and engine.of(Inquiry))
+    engine.link.greet_again()  # and what it had been asked was lost with its connection
+    stage.until(lambda: len(engine.of(ClearNamespace)) == 2 and len(engine.of(Inquiry)) == 2)
+    assert engine.of(ClearNamespace)[0] == engine.of(ClearNamespace)[1]
+    engine.answer(engine.of(ClearNamespace)[1].request)
+    engine.answer(engine.of(Inquiry)[1].request, ["print"])
+    assert client.reply(cleared).body == {"cleared": [engine.id]}
+    assert client.reply(asked).body == ["print"]
+    engine.link.greet_again()
+    stage.rounds()
+    assert len(engine.of(ClearNamespace)) == 2, "what was answered is not asked again"

@@ -201,6 +201,7 @@ class Link:
         """
         messages = self._drain()
         if messages:
+            self._polling = False
             return messages
         # Unsent or unanswered messages shorten the wait, so that they are looked at in time.
         patience = 0.02 if self._stalled else 1.0 if len(self.outbox) or self.state is not LinkState.LIVE else None
@@ -236,8 +237,8 @@ class Link:
                 frames.append(self._socket.recv(NOBLOCK))
             if len(frames) == _DRAIN:
                 self._wakeup.set()  # there may be more, and its edge is gone
-            elif not frames:
-                self._polling = True  # from here on, until whoever turns has looked again
+            else:
+                self._polling = True  # from here on, until whoever turns has something, or has looked again
         messages: list[Message] = []
         if self._refused_here and self.refusal is not None:
             self._refused_here = False
@@ -333,6 +334,8 @@ class Link:
                     self._sent = 1
                 except zmq.Again:
                     pass  # upkeep says it again
+                if readable(self._socket):
+                    self._wakeup.set()
 
     def _go_live(self) -> None:
         with self._lock:
