@@ -42,11 +42,11 @@ def _own_home(home: Path) -> None:
 
 @pytest.fixture
 def until() -> Callable[..., None]:
-    """until(condition, timeout=10.0, what=""): returns when condition() is true, fails the test when it stays false."""
+    """until(condition, timeout=30.0, what=""): returns when condition() is true, fails the test when it stays false."""
     return wait_until
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 10.0, what: str = "") -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 30.0, what: str = "") -> None:
     """Return when condition() is true; fail after timeout seconds."""
     deadline = Deadline(SystemClock(), timeout)
     pause = threading.Event()

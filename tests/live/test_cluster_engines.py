@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests.conftest import wait_until
 from tests.live.conftest import PrivateCluster
 from tuiparallel.errors import NoSuchEngine
 
@@ -14,9 +15,9 @@ async def test_coroutines(private_cluster: PrivateCluster) -> None:
     cluster = private_cluster(1)
     await cluster.start_cluster()
     client = await cluster.connect_client()
-    client.wait_for_engines(1, timeout=30)
+    client.wait_for_engines(1, timeout=PATIENCE)
     added = await cluster.start_engines(1)
-    assert client.ids == [0, 1]
+    wait_until(lambda: client.ids == [0, 1])  # it hears by itself, as it is not the cluster's own client
     await cluster.signal_engines(signal.SIGCONT)
     await cluster.signal_engine("SIGCONT", 0)
     assert await cluster.restart_engine(1) == 2
@@ -35,15 +36,15 @@ def test_engines_by_set(private_cluster: PrivateCluster) -> None:
     with cluster.connect() as client:
         assert client.ids == []
         first, second = cluster.start_engines_sync(1), cluster.start_engines_sync(2)
-        assert client.ids == [0, 1, 2]
+        wait_until(lambda: client.ids == [0, 1, 2])
         cluster.stop_engines_sync(second)
-        assert client.ids == [0]
+        wait_until(lambda: client.ids == [0])
         cluster.stop_engines_sync(second)  # they are gone already
         assert cluster.scale(2) == [0, 3]
         assert cluster.restart_engines_sync(first) == {0: 4}
         with pytest.raises(NoSuchEngine, match="known are '0', '1'"):
             cluster.stop_engines_sync("nope")
         cluster.stop_engines_sync()
-        assert client.ids == []
+        wait_until(lambda: client.ids == [])
     with pytest.raises(ValueError, match="0 or more"):
         cluster.scale(-1)

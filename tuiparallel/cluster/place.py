@@ -47,6 +47,14 @@ def on_record() -> list[str]:
     return [name for name in known_names() if has_history(directory_of(name))]
 
 
+def ended_at(name: str) -> float:
+    """When this cluster's history was last written to, in seconds since the epoch; 0 when it has none."""
+    try:
+        return (directory_of(name) / "history.db").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def make_directory(directory: Path) -> None:
     """Make the cluster's directory and its folders, all 0700. Raises InsecureFile when one is not private."""
     private_directory(directory)

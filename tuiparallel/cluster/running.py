@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tuiparallel.client.discovery import clusters_directory
-from tuiparallel.cluster.place import directory_of, known_names, on_record
+from tuiparallel.cluster.place import directory_of, ended_at, known_names, on_record
 from tuiparallel.cluster.processes import is_alive
 from tuiparallel.errors import ClusterNotFound
 from tuiparallel.wire.connection import read_private
@@ -66,9 +66,9 @@ def clusters() -> list[str]:
 
 
 def not_running(name: str) -> ClusterNotFound:
-    """The error for a name that no running cluster has: it names the nearest one, all that run, and some that ended."""
+    """The error for a name that no running cluster has: it names the nearest one, all that run, and the last that ended."""
     names = clusters()
-    ended = [one for one in on_record() if one not in names]
+    ended = sorted((one for one in on_record() if one not in names), key=ended_at, reverse=True)
     near = difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(name, ended, n=1)
     hint = ""
     if name in ended:
