@@ -12,6 +12,7 @@ from tuiparallel.hub.events import (
     Effect,
     InterruptTask,
     RevokeTasks,
+    TaskEnded,
 )
 from tuiparallel.hub.floor import Ticket
 from tuiparallel.hub.task import Batch, Task
@@ -30,19 +31,26 @@ class Aborts(Endings):
         revokes: dict[int, list[Task]] = {}
         batch: Batch | None = None
         extras: Extras | None = None
+        forgotten = 0
         for id in event.tasks:
             task = self.tasks.get(id)
             if task is None:
                 ticket.done.append(id)
                 continue
             if task.state is State.QUEUED:
-                if task.id not in self._groups and task.batch.work.balanced:
-                    self.lanes.forget()
-                ticket.aborted.append(id)
                 if task.batch is not batch:  # one text for all of a batch: they may be a hundred thousand
                     batch, extras = task.batch, Extras(error=failures.aborted(task, None))
+                ticket.aborted.append(id)
                 ran = Ran(id, task.lease, False, task.started or 0.0, date, b"", extras)
-                self._finish(task, State.ABORTED, ran, effects)
+                if id not in self._groups and batch.work.balanced:
+                    forgotten += 1
+                if self._groups or self._ticket_of or len(self.dependencies):
+                    self._finish(task, State.ABORTED, ran, effects)
+                else:  # nobody waits for it: QUEUED -> ABORTED
+                    task.state = State.ABORTED
+                    del self.tasks[id]
+                    batch.open -= 1
+                    effects.append(TaskEnded(task, State.ABORTED, ran))
                 continue
             ticket.left.add(id)
             self._ticket_of.setdefault(id, []).append(event.ticket)
@@ -57,6 +65,7 @@ class Aborts(Endings):
                 revokes.setdefault(seat.id, []).append(task)
                 if event.running:  # it may have begun, and hold the engine so fast that it cannot even say so
                     self._timer(now + event.grace, "grace", task)
+        self.lanes.forget(forgotten)
         effects += [RevokeTasks(engine, tasks) for engine, tasks in revokes.items()]
         ticket.left.discard(_ASKING)
         self._answer(event.ticket, effects)

@@ -31,13 +31,13 @@ def resolve(
 def _add(
     jobs: Any, history: Sequence[str], futures: list[concurrent.futures.Future[Any]] | None, found: list[Job]
 ) -> None:
-    if isinstance(jobs, str):
+    if isinstance(jobs, AsyncResult):
+        found += jobs._jobs()
+    elif isinstance(jobs, str):
         try:
             found.append(parse_msg_id(jobs))
         except ValueError as error:
             raise NoSuchTask(str(error)) from None
-    elif isinstance(jobs, AsyncResult):
-        found += jobs._jobs()
     elif isinstance(jobs, bool):
         raise _no_job(jobs)
     elif isinstance(jobs, int):
@@ -63,9 +63,14 @@ def _no_job(thing: Any) -> TypeError:
 def ranges(jobs: Iterable[Job]) -> list[IdRange]:
     """Tasks as ranges of the wire, in the order in which they come."""
     found: list[IdRange] = []
+    hex, first, end = "", 0, -1  # the range that may go on: there may be a hundred thousand tasks
     for session, counter in jobs:
-        if found and found[-1][0] == session and found[-1][1] + found[-1][2] == counter:
-            found[-1] = (session, found[-1][1], found[-1][2] + 1)
-        else:
-            found.append((session, counter, 1))
+        if counter == end and session == hex:
+            end += 1
+            continue
+        if end >= 0:
+            found.append((hex, first, end - first))
+        hex, first, end = session, counter, counter + 1
+    if end >= 0:
+        found.append((hex, first, end - first))
     return found
