@@ -37,7 +37,7 @@ from tuiparallel.wire.messages import (
 from tuiparallel.wire.objects import pack_call, unpack
 
 T = TypeVar("T", bound=Message)
-PATIENCE = 20.0
+PATIENCE = 30.0
 
 _START = "import sys; from tuiparallel.engine import main; main.end(main.main(sys.argv[1], sys.argv[2], None, None))"
 
@@ -257,7 +257,7 @@ class ScriptedHub:
     def pull(self, *expressions: str) -> Any:
         return self.value(self.submit(Kind.PULL, [(list(expressions), False)]).tasks[0])
 
-    def leave(self, timeout: float = 5.0) -> int:
+    def leave(self, timeout: float = PATIENCE) -> int:
         """Ask the engine to leave; returns its exit code."""
         self.send(Leave("test"))
         self.until(lambda: self.processes[-1].poll() is not None, timeout)

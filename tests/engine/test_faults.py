@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.engine.scripted import ScriptedHub
+from tests.faults.chaos import PATIENCE
 from tuiparallel.errors import RemoteError, SerializationError
 from tuiparallel.wire.messages import (
     Answer,
@@ -378,7 +379,7 @@ def test_it_leaves_also_while_a_task_runs(hub: ScriptedHub, message: Leave | Fen
     task = hub.apply(endless)
     began(hub, task)
     hub.send(message)
-    hub.until(lambda: hub.processes[0].poll() is not None, 5.0)
+    hub.until(lambda: hub.processes[0].poll() is not None, PATIENCE)
     assert hub.processes[0].returncode == 0
     assert hub.value(before) == 1 and task not in hub.ran
 

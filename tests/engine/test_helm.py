@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from tests.engine.scripted import PATIENCE
 from tuiparallel.engine.helm import MOMENT, RECENT, Helm
 from tuiparallel.link.clock import FakeClock
 
@@ -41,15 +42,15 @@ def test_claiming_wakes_the_thread_that_turns() -> None:
         with helm.turn() as ours:
             assert ours
             turning.set()
-            assert woken.wait(10)
+            assert woken.wait(PATIENCE)
 
     thread = threading.Thread(target=turn)
     thread.start()
-    assert turning.wait(10)
+    assert turning.wait(PATIENCE)
     helm.claim()
     assert woken.is_set()
     helm.leave()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -63,5 +64,5 @@ def test_the_io_thread_sleeps_without_a_timer_until_there_is_work() -> None:
     thread.start()
     helm.leave()
     helm.end()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert rounds == [True]

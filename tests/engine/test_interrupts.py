@@ -65,7 +65,7 @@ def test_a_storm_of_interrupts_stays_within_user_code(interrupts: Interrupts) ->
 
     interrupts.running = 1
     hits = 0
-    deadline = Deadline(SystemClock(), 20.0)
+    deadline = Deadline(SystemClock(), 50.0)
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     storm.start()

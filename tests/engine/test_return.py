@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.engine.scripted import ScriptedHub, lease
+from tests.engine.scripted import PATIENCE, ScriptedHub, lease
 from tuiparallel.wire.messages import (
     PROTOCOL,
     Beat,
@@ -159,7 +159,7 @@ def test_an_engine_without_a_hub_gives_up(folder: Path) -> None:
         process = hub.start_engine()
         assert hub.call(lambda: 1) == 1
         hub.doors.close()
-        process.wait(20)
+        process.wait(PATIENCE)
         assert process.returncode == 0
         hub.doors = hub._open()
     finally:

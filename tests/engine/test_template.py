@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.engine.scripted import ScriptedHub
+from tests.engine.scripted import PATIENCE, ScriptedHub
 from tuiparallel.wire.messages import (
     EndCluster,
     EngineHello,
@@ -235,7 +235,7 @@ def test_what_cannot_start_is_said(folder: Path) -> None:
         said = json.loads(process.stdout.readline())
         assert (said["event"], said["what"]) == ("failed", "hub")
         assert "no_such_hub" in said["reason"] and said["log"].endswith("template.log")
-        assert process.wait(20) == 1 and not processes(hub)
+        assert process.wait(PATIENCE) == 1 and not processes(hub)
     finally:
         hub.close()
 

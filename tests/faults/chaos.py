@@ -95,7 +95,7 @@ def kill_hub(cluster: Cluster) -> float:
 
 def new_hub(cluster: Cluster, old: int) -> int:
     """The pid of the hub that followed, as soon as there is one."""
-    wait_until(lambda: cluster.pids.get("hub", old) != old, 20.0, "a new hub")
+    wait_until(lambda: cluster.pids.get("hub", old) != old, PATIENCE, "a new hub")
     return cluster.pids["hub"]
 
 
@@ -125,7 +125,7 @@ def kill_hub_often(
     return done, recoveries
 
 
-def wait_process_state(pid: int, letters: str, timeout: float = 5.0) -> None:
+def wait_process_state(pid: int, letters: str, timeout: float = PATIENCE) -> None:
     """Return when the kernel says one of these letters of the process."""
 
     def state() -> bool:

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from tests.conftest import wait_until
-from tests.faults.chaos import kill_hub, wait_process_state
+from tests.faults.chaos import PATIENCE, kill_hub, wait_process_state
 from tests.faults.tasks import pause, slow_pid
 from tuiparallel.client.client import Client
 from tuiparallel.cluster.cluster import Cluster
@@ -115,18 +115,18 @@ def test_a_hundred_thousand_queued_tasks(start: Start, show: Show) -> None:
         begun = now()
         answers = [view.apply_async(abs, number) for number in range(QUEUED)]
         called = now() - begun
-        wait_until(lambda: rc.queue_status()["unassigned"] >= QUEUED - 1100, 30.0)
+        wait_until(lambda: rc.queue_status()["unassigned"] >= QUEUED - 1100, PATIENCE)
         there = now() - begun
         each = (rss(hub) - before) / QUEUED
         at = kill_hub(cluster)
-        wait_until(lambda: cluster.pids.get("hub") not in (None, hub), 20.0)
+        wait_until(lambda: cluster.pids.get("hub") not in (None, hub), PATIENCE)
         assert rc.queue_status()["unassigned"] >= QUEUED - 1100
         back = now() - at
         again = (rss(cluster.pids["hub"]) - before) / QUEUED
         begun = now()
         rc.abort(answers, block=True)
         aborted = now() - begun
-        rc.wait(answers, timeout=30)
+        rc.wait(answers, timeout=PATIENCE)
         ended = now() - begun
         assert sum(type(answer.exception(0)).__name__ == "AbortedTask" for answer in answers) >= QUEUED - 1100
     show(
@@ -146,7 +146,7 @@ def test_a_call_beside_a_hundred_thousand_of_somebody_else(start: Start, show: S
         view, mine = rc.load_balanced_view(), other.load_balanced_view()
         mine.apply_sync(abs, -1)
         answer = view.map_async(pause, [0.002] * QUEUED, chunksize=1)
-        wait_until(lambda: rc.queue_status()["unassigned"] > QUEUED // 2, 30.0)
+        wait_until(lambda: rc.queue_status()["unassigned"] > QUEUED // 2, PATIENCE)
         times = []
         for _ in range(200):
             begun = now()
@@ -167,7 +167,7 @@ def test_a_call_beside_a_hundred_thousand_of_somebody_else(start: Start, show: S
 
 
 @pytest.mark.parametrize("total", [int(os.environ.get("FAULT_TASKS", "1_000_000"))])
-def test_a_million_tasks_leave_nothing(start: Start, show: Show, total: int) -> None:
+def test_d33_a_million_tasks_leave_nothing(start: Start, show: Show, total: int) -> None:
     cluster = start(2, history_rows=100_000)
     part = 1000
     lines = []
@@ -222,12 +222,12 @@ class Pace:
         while not self._ended.is_set():
             waiting.append(view.map_async(abs, range(self._rate // 50), chunksize=1))
             if len(waiting) > 25:
-                waiting.popleft().get(30)
+                waiting.popleft().get(PATIENCE)
             self.done += self._rate // 50
             due += 0.02
             pause(due - now())
         for answer in waiting:
-            answer.get(30)
+            answer.get(PATIENCE)
 
     def end(self) -> None:
         self._ended.set()

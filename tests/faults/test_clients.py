@@ -86,7 +86,7 @@ def test_f14_a_client_is_killed_while_it_submits(
                 status = rc.queue_status()
                 return not status["unassigned"] and not any(status[engine]["tasks"] for engine in rc.ids)
 
-            wait_until(settled, 30.0)
+            wait_until(settled, PATIENCE)
             starts = ledger.starts()
             assert starts and set(starts.values()) == {1}
             assert set(starts) == set(range(len(starts))), "a prefix of what was submitted runs, without holes"
@@ -94,7 +94,7 @@ def test_f14_a_client_is_killed_while_it_submits(
             ids = [f"{session}-{counter}" for counter in range(len(starts))]
             assert rc.get_result(ids).get(PATIENCE) == [value_of(counter) for counter in range(len(starts))]
             with pytest.raises(NoSuchTask):
-                rc.get_result(f"{session}-{len(starts)}").get(10)
+                rc.get_result(f"{session}-{len(starts)}").get(PATIENCE)
             show(
                 f"F14: client killed after {submitted:,} submissions; {len(starts):,} were accepted, ran, and are there"
             )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import on_time, wait_until
 from tests.faults.chaos import PATIENCE, Load, hold, wait_process_state
 from tests.faults.ledger import Ledger, Report
 from tests.faults.tasks import deadly, pause
@@ -41,12 +41,12 @@ def deaths(start: Start, ledger: Ledger, count: int, seed: int) -> Report:
     with cluster as rc:
         for _ in range(count):
             cluster.scale(3)
-            wait_until(lambda: len(rc.ids) == 3, 20.0, "three engines")
+            wait_until(lambda: len(rc.ids) == 3, PATIENCE, "three engines")
             before = ledger.map(rc.load_balanced_view(), 10, 0.002)
             begun = SystemClock.monotonic()
             fatal = ledger.call(rc.load_balanced_view(), deadly)
             after = ledger.map(rc.load_balanced_view(), 10, 0.002)
-            error = fatal[1].exception(10)
+            error = fatal[1].exception(PATIENCE)
             recoveries.append(SystemClock.monotonic() - begun)
             assert isinstance(error, EngineError)
             assert error.signal == signal.SIGKILL and error.pid and error.engine_id is not None
@@ -58,12 +58,13 @@ def deaths(start: Start, ledger: Ledger, count: int, seed: int) -> Report:
     return report
 
 
-def test_f1_a_task_kills_its_engine(start: Start, ledger: Ledger, seed: int, show: Show) -> None:
+@on_time
+def test_f1_a_task_kills_its_engine(start: Start, ledger: Ledger, seed: int, show: Show, slack: float) -> None:
     report = deaths(start, ledger, 10, seed)
     show(report)
     # What stood before it in the same engine, ended but not yet sent, goes with it; nothing that had not started does.
     assert report.clean and report.errors[PIDS] >= 10
-    assert max(report.recoveries) < 2.0
+    assert max(report.recoveries) < 2.0 * slack
 
 
 @pytest.mark.long
@@ -84,7 +85,7 @@ def test_f1_engines_are_killed_under_load(start: Start, ledger: Ledger, seed: in
         load = Load(cluster, ledger, clients=2, tasks=kills * 700, seconds=0.002, seed=seed)
         while faults < kills and load.running:
             cluster.scale(4)
-            wait_until(lambda: len(rc.ids) == 4, 20.0, "four engines")
+            wait_until(lambda: len(rc.ids) == 4, PATIENCE, "four engines")
             os.kill(rng.choice(living(cluster)), signal.SIGKILL)
             faults += 1
             pause(rng.uniform(0.05, 0.3))
@@ -106,11 +107,11 @@ def test_f2_direct_calls_end_with_their_engine_and_balanced_ones_run_elsewhere(s
         other = [ledger.submit(rc[second]) for _ in range(100)]
         os.kill(pid, signal.SIGKILL)
         for name, answer in direct:
-            error = answer.exception(5)
+            error = answer.exception(PATIENCE)
             assert isinstance(error, EngineError) and error.signal == signal.SIGKILL and not error.may_have_started
             ledger.note(name, f"end {PIDS}")
-        assert isinstance(running[1].exception(5), EngineError)
-        ledger.collect([running], 5)
+        assert isinstance(running[1].exception(PATIENCE), EngineError)
+        ledger.collect([running], PATIENCE)
         ledger.collect(balanced + other, PATIENCE)
         assert rc.ids == [second]
     report = ledger.check("F2 direct calls", allowed={PIDS})
@@ -128,7 +129,7 @@ def test_f3_all_engines_die_and_others_come_later(start: Start, ledger: Ledger) 
         queued = [ledger.submit(rc.load_balanced_view()) for _ in range(1000)]
         for pid in pids.values():
             os.kill(pid, signal.SIGKILL)
-        ledger.collect(started, 5)
+        ledger.collect(started, PATIENCE)
         wait_until(lambda: not rc.ids)
         hold(1.0, lambda: not any(answer.ready() for _, answer in queued))
         cluster.scale(2)
@@ -137,9 +138,9 @@ def test_f3_all_engines_die_and_others_come_later(start: Start, ledger: Ledger) 
     assert report.clean and report.errors == {PIDS: 2}
 
 
-def stopped(start: Start, ledger: Ledger, seconds: float) -> tuple[Report, int, list[int], list[int]]:
-    """An engine is stopped for so long with engine_timeout=1.5, while it has a started and unstarted tasks."""
-    cluster = start(2, engine_timeout=1.5, probe_interval=0.25, heartbeat_interval=0.25, heartbeat_timeout=0.5)
+def stopped(start: Start, ledger: Ledger, seconds: float, timeout: float) -> tuple[Report, int, list[int], list[int]]:
+    """An engine is stopped for so long with such an engine_timeout, while it has a started and unstarted tasks."""
+    cluster = start(2, engine_timeout=timeout, probe_interval=0.25, heartbeat_interval=0.25, heartbeat_timeout=0.5)
     with cluster as rc:
         before = rc.ids
         pid = rc[before[0]].apply_sync(os.getpid)
@@ -158,7 +159,7 @@ def stopped(start: Start, ledger: Ledger, seconds: float) -> tuple[Report, int, 
         wait_until(lambda: ledger.check("").tasks and len(rc.ids) >= 1)
         value = rc[before[1]].apply_sync(abs, -1)
         assert value == 1
-        wait_until(lambda: rc.ids == before, 10.0, f"the same engines as before, {before}")
+        wait_until(lambda: rc.ids == before, PATIENCE, f"the same engines as before, {before}")
         assert rc[before[0]].apply_sync(os.getpid) == pid
         again = running[1].exception(0)
         assert type(first) is type(again)  # the late copy has changed nothing
@@ -167,12 +168,12 @@ def stopped(start: Start, ledger: Ledger, seconds: float) -> tuple[Report, int, 
 
 
 def test_f4_a_short_stop_is_a_delay(start: Start, ledger: Ledger) -> None:
-    report, _, before, after = stopped(start, ledger, 0.75)
+    report, _, before, after = stopped(start, ledger, 0.75, timeout=5.0)
     assert report.clean and not report.errors and before == after
 
 
 def test_f4_a_long_stop_loses_tasks_and_the_engine_comes_back_as_itself(start: Start, ledger: Ledger) -> None:
-    report, _, before, after = stopped(start, ledger, 3.0)
+    report, _, before, after = stopped(start, ledger, 3.0, timeout=1.5)
     assert report.clean and before == after
     assert report.errors[PIDS] >= 1
 
@@ -199,7 +200,8 @@ def test_f13_a_stopped_hub_declares_nobody_dead(start: Start, ledger: Ledger, se
     assert report.clean and not report.errors
 
 
-def test_f43_without_a_supervisor_exits_are_seen_by_the_link(start: Start, ledger: Ledger) -> None:
+@on_time
+def test_f43_without_a_supervisor_exits_are_seen_by_the_link(start: Start, ledger: Ledger, slack: float) -> None:
     cluster = start(2)
     with cluster as rc:
         pids = engine_pids(rc)
@@ -210,8 +212,8 @@ def test_f43_without_a_supervisor_exits_are_seen_by_the_link(start: Start, ledge
         os.kill(pids[first], signal.SIGKILL)
         begun = SystemClock.monotonic()
         ledger.collect(answers, PATIENCE)
-        assert SystemClock.monotonic() - begun < 35.0
-        wait_until(lambda: rc.ids == [pid for pid in pids if pid != first], 35.0)
+        assert SystemClock.monotonic() - begun < 35.0 * slack
+        wait_until(lambda: rc.ids == [pid for pid in pids if pid != first], PATIENCE)
         wait_until(lambda: cluster.pids["supervisor"] != old)
     report = ledger.check("F43 supervisor and engine", allowed={PIDS})
     assert report.clean and report.errors[PIDS] <= 40

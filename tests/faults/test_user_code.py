@@ -91,9 +91,9 @@ def test_f7_every_way_to_end_is_told_as_what_it_was(start: Start, rounds: int) -
         for _ in range(rounds):
             for function, ename, code, signum in ENDINGS:
                 cluster.scale(2)
-                wait_until(lambda: len(rc.ids) == 2, 20.0, "two engines")
+                wait_until(lambda: len(rc.ids) == 2, PATIENCE, "two engines")
                 before = rc.ids
-                error = rc.load_balanced_view().apply_async(function).exception(20)
+                error = rc.load_balanced_view().apply_async(function).exception(PATIENCE)
                 if not ename:
                     assert error is None
                 elif ename != "EngineError":
@@ -142,7 +142,7 @@ def test_f8_children_of_tasks(start: Start) -> None:
         assert psutil.pid_exists(staying)
         assert rc[0].apply_sync(abs, -1) == 1
         assert rc.ids == [0]
-    wait_until(lambda: not psutil.pid_exists(staying), 5.0, "the child ends with its engine")
+    wait_until(lambda: not psutil.pid_exists(staying), PATIENCE, "the child ends with its engine")
 
 
 # F9: results that cannot travel -------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_f9_eight_kinds_of_results_that_cannot_travel(start: Start, how: str) ->
             else:
                 answer = (rc[0] if how == "direct" else rc.load_balanced_view()).apply_async(made, kind)
             with pytest.raises(Exception) as caught:
-                answer.get(20)
+                answer.get(PATIENCE)
             assert not isinstance(caught.value, TimeoutError | EngineError), kind
             assert rc[0].apply_sync(os.getpid) == pid
         assert not rc.outstanding
@@ -272,7 +272,7 @@ def test_f45_nothing_runs_twice_when_it_is_moved(
     with cluster as rc:
         for _ in range(rounds):
             cluster.scale(2)
-            wait_until(lambda: len(rc.ids) == 2, 20.0, "two engines")
+            wait_until(lambda: len(rc.ids) == 2, PATIENCE, "two engines")
             answers = moved(rc, ledger, rng)
             if how == "engine dies":
                 pause(rng.uniform(0.0, 0.05))
@@ -280,7 +280,7 @@ def test_f45_nothing_runs_twice_when_it_is_moved(
                 os.kill(rng.choice(victims), signal.SIGKILL)
             ledger.collect(answers, PATIENCE)
             if how == "engine dies":  # the hub may hear of it after the tasks of the other one have ended
-                wait_until(lambda: len(rc.ids) == 1, 20.0, "the death is known")
+                wait_until(lambda: len(rc.ids) == 1, PATIENCE, "the death is known")
     allowed = {"EngineError"} if how == "engine dies" else set()
     report = ledger.check(f"F45 {how}", allowed=allowed, seed=seed)
     report.faults = rounds

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.live.conftest import PrivateCluster
 from tuiparallel.errors import AbortedTask
 
@@ -29,18 +30,18 @@ def test_p6_arrays_of_queued_tasks_go_to_the_disk(private_cluster: PrivateCluste
         busy = rc[0].execute("import time; time.sleep(600)", block=False)
         arrays = [np.full(4 * MB // 8, number, dtype=np.float64) for number in range(8)]
         answers = [rc[0].apply_async(lambda a: (float(a[0]), float(a.sum())), array) for array in arrays]
-        until(lambda: used(blobs) <= 12 * MB and sum(1 for _ in spill.iterdir()) == 5, 20)
+        until(lambda: used(blobs) <= 12 * MB and sum(1 for _ in spill.iterdir()) == 5, PATIENCE)
         assert sum(file.is_symlink() for file in blobs.iterdir()) == 5
         rc.abort(busy, running=True, grace=0.2)
         with pytest.raises(AbortedTask):
-            busy.get(20)
+            busy.get(PATIENCE)
         # Direct tasks behind a task that had to be ended by force may be lost with their engine.
-        values = [answer.get(20) for answer in answers if answer.exception(20) is None]
+        values = [answer.get(PATIENCE) for answer in answers if answer.exception(PATIENCE) is None]
         assert all(total == first * (4 * MB // 8) for first, total in values)
         lview = rc.load_balanced_view()
-        rc.wait_for_engines(1, timeout=20)
+        rc.wait_for_engines(1, timeout=PATIENCE)
         again = [lview.apply_async(lambda a: float(a.sum()), array) for array in arrays]
-        assert [answer.get(30) for answer in again] == [float(array.sum()) for array in arrays]
+        assert [answer.get(PATIENCE) for answer in again] == [float(array.sum()) for array in arrays]
         rc.purge_everything()
-        until(lambda: not list(spill.glob("*")), 20)
+        until(lambda: not list(spill.glob("*")), PATIENCE)
     assert not spill.exists() and not blobs.exists()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tuiparallel.cli.app import run
 from tuiparallel.client.client import Client
 from tuiparallel.cluster.cluster import Cluster
@@ -47,7 +48,7 @@ def test_followed_output_comes_as_it_is_printed(client: Client, until: Until) ->
         assert [process.stdout.readline(), process.stdout.readline()] == ["[3] first\n", "[3] second\n"]
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.live.conftest import PrivateCluster
 from tests.live.jsonlines import rows
 from tuiparallel.cli.app import run
@@ -61,7 +62,7 @@ def test_ctrl_c_leaves_tasks_running_and_says_so(private_cluster: PrivateCluster
         )  # fmt: skip
         until(lambda: client.queue_status()[0]["queue"] == 1, what="the task has been submitted")
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130
         assert "go on" in err
         until(lambda: client.queue_status()[0]["completed"] == 1, what="the task has gone on")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.live.jsonlines import rows
 from tuiparallel.cli.app import run
 from tuiparallel.client.client import Client
@@ -56,7 +57,7 @@ def test_abort(client: Client, capsys: Capture) -> None:
     assert run(["abort", held.msg_ids[0], "--running", "--yes", "--json", "-c", "shared"]) == 0
     (row,) = rows(capsys.readouterr().out, "task", "shared")
     assert (row["msg_id"], row["state"]) == (held.msg_ids[0], "aborted")
-    held.wait(10)
+    held.wait(PATIENCE)
     assert held.metadata.state == "aborted"
     assert run(["abort", ids[0], "--yes", "-c", "shared"]) == 0
     assert "nothing to abort" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import PATIENCE, on_time
 from tests.live.conftest import PrivateCluster
 from tuiparallel.client.client import Client
 from tuiparallel.client.dependency import Dependency
@@ -91,12 +92,12 @@ def test_a_tracked_array_may_be_overwritten_when_it_was_sent(rc: Client, here: H
         result = view.apply_async(lambda a: float(a.sum()), array)
         returned.append(clock.monotonic() - before)
         assert result.sent is False
-        result.wait_on_send(timeout=30)
+        result.wait_on_send(timeout=PATIENCE)
         assert result.sent
         sent.append(clock.monotonic() - before)
         array[:] = -1
-        assert result.get(timeout=30) == [round * 25_000_000.0]
-        busy.get(timeout=10)
+        assert result.get(timeout=PATIENCE) == [round * 25_000_000.0]
+        busy.get(timeout=PATIENCE)
     print(f"\napply_async of 200 MB: median {1e3 * statistics.median(returned):.2f} ms, slowest "
           f"{1e3 * max(returned):.2f} ms; sent after {statistics.median(sent):.3f} s (median); 20 of 20 sums")  # fmt: skip
     assert max(returned) < 0.010
@@ -126,7 +127,8 @@ def test_a_graph_of_500_tasks_keeps_its_order_and_places(rc: Client, here: Here)
           f"{sum(follow is not None for _, follow in edges)} of follow, all in order")  # fmt: skip
 
 
-def test_impossible_and_invalid_dependencies_fail_at_once(rc: Client) -> None:
+@on_time
+def test_impossible_and_invalid_dependencies_fail_at_once(rc: Client, slack: float) -> None:
     view = rc.load_balanced_view()
     clock = SystemClock()
     good, bad = view.apply_async(abs, 1), view.apply_async(lambda: 1 / 0)
@@ -142,10 +144,10 @@ def test_impossible_and_invalid_dependencies_fail_at_once(rc: Client) -> None:
         before = clock.monotonic()
         with view.temp_flags(**flags):
             result = view.apply_async(abs, 1)
-        failure = result.exception(timeout=5)
+        failure = result.exception(timeout=PATIENCE)
         assert type(failure) is error
         print(f"\n{error.__name__} after {1e3 * (clock.monotonic() - before):.1f} ms")
-        assert clock.monotonic() - before < 1.0
+        assert clock.monotonic() - before < 1.0 * slack
 
 
 @pytest.mark.long
@@ -191,7 +193,7 @@ def test_two_clients_see_each_others_results(private_cluster: PrivateCluster, he
         spoken = one[0].apply_async(speak, "hello")
         failed = two.load_balanced_view().apply_async(lambda: dict[str, int]()["missing"])
         both = [spoken.msg_ids[0], failed.msg_ids[0]]
-        spoken.get(timeout=10), failed.wait(10)
+        spoken.get(timeout=PATIENCE), failed.wait(PATIENCE)
         _compare(two, spoken, failed, both)
         _compare(one, spoken, failed, both)
     with cluster.connect() as late:
@@ -201,10 +203,10 @@ def test_two_clients_see_each_others_results(private_cluster: PrivateCluster, he
 def _compare(client: Client, spoken: Any, failed: Any, both: list[str]) -> None:
     first, second = client.get_result(both[0]), client.get_result(both[1])
     assert isinstance(first, AsyncHubResult) == (client.session != spoken.session)
-    assert first.get(timeout=10) == 5
+    assert first.get(timeout=PATIENCE) == 5
     assert (first.stdout, first.stderr) == ("hello\n", "HELLO\n")
     with pytest.raises(KeyError, match="missing") as caught:
-        second.get(timeout=10)
+        second.get(timeout=PATIENCE)
     theirs = caught.value
     assert isinstance(theirs, RemoteError) and theirs.ename == "KeyError" and "lambda" in theirs.traceback
     for mine, here in ((spoken, first), (failed, second)):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tuiparallel.client.client import Client
 from tuiparallel.client.dependency import Dependency
 from tuiparallel.cluster.cluster import Cluster
@@ -125,8 +126,8 @@ def test_b14_engines_that_are_not_there(rc: Client, key: Any) -> None:
 
 def test_b14_a_dead_engine_says_what_it_died_of(private_cluster: Private) -> None:
     with private_cluster(n=2) as rc:
-        rc[1].apply_async(os._exit, 3).wait(10)
-        rc._session.wait(lambda: rc.ids == [0], 10)
+        rc[1].apply_async(os._exit, 3).wait(PATIENCE)
+        rc._session.wait(lambda: rc.ids == [0], PATIENCE)
         with pytest.raises(NoSuchEngine, match="exit"):
             rc[1]
 
@@ -147,7 +148,7 @@ def test_b16_b17_a_cluster_without_engines(private_cluster: Private) -> None:
         with pytest.raises(TimeoutError, match="waiting for a first engine"):
             waiting.get(timeout=0.2)
         rc.scale(1, block=True)
-        assert waiting.get(timeout=10) == 1
+        assert waiting.get(timeout=PATIENCE) == 1
 
 
 def test_b16_an_empty_slice(rc: Client) -> None:
@@ -161,7 +162,7 @@ def test_b18_a_view_of_an_engine_that_was_restarted(private_cluster: Private) ->
         answer = rc.restart_engines(1, block=True)
         result = view.apply_async(abs, -1)
         with pytest.raises(CompositeError) as caught:
-            result.get(timeout=10)
+            result.get(timeout=PATIENCE)
         [error] = caught.value.errors
         assert isinstance(error, EngineError) and error.engine_id == 1
         assert f"as {answer[1]}" in error.evalue
@@ -212,7 +213,7 @@ def test_b22_results_that_cannot_be_unpacked_here(rc: Client, tmp_path: Path) ->
     rc[0].execute(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {name}", block=True)
     result = rc[0].apply_async(Reference(f"{name}.Thing"))
     with pytest.raises(DeserializationError, match=name):
-        result.get(timeout=10)
+        result.get(timeout=PATIENCE)
     assert result.metadata.status == "ok" and result.metadata.result_size > 0
 
 
@@ -221,7 +222,7 @@ def test_b23_arguments_and_results_above_the_budget(private_cluster: Private) ->
         with pytest.raises(MessageTooLarge, match=r"2,000,000 bytes.*1,000,000.*blob_bytes"):
             rc[0].apply_async(len, bytes(2_000_000))
         with pytest.raises(RemoteError, match="2,000,000 bytes.*1,000,000") as caught:
-            rc[0].apply_async(bytes, 2_000_000).get(timeout=10)
+            rc[0].apply_async(bytes, 2_000_000).get(timeout=PATIENCE)
         assert caught.value.ename == "MessageTooLarge"
         assert rc[0].apply_sync(len, bytes(500_000)) == 500_000
 
@@ -318,7 +319,7 @@ def test_b35_what_after_takes(rc: Client) -> None:
         view.after = unknown
         result = view.apply_async(abs, 1)
         with pytest.raises(InvalidDependency, match=f"depends on {unknown}, which"):
-            result.get(timeout=10)
+            result.get(timeout=PATIENCE)
         assert result.after == [unknown]
 
 
@@ -330,22 +331,22 @@ def test_b36_what_abort_takes(rc: Client) -> None:
             rc.abort(wrong)
     assert rc.abort("nope", block=True)["unknown"] == ["nope"]
     result = rc[0].apply_async(abs, 1)
-    result.wait(10)
+    result.wait(PATIENCE)
     with pytest.raises(RuntimeError, match="nothing to abort"):
         result.abort()
 
 
 def test_b37_results_that_do_not_exist(rc: Client) -> None:
     with pytest.raises(NoSuchTask, match="nope"):
-        rc.get_result("nope").get(timeout=10)
+        rc.get_result("nope").get(timeout=PATIENCE)
     with pytest.raises(NoSuchTask, match="0123-7"):
-        rc.get_result("0123-7").get(timeout=10)
+        rc.get_result("0123-7").get(timeout=PATIENCE)
     for strange in ("nope", "0123-7", f"{rc.session}-999999"):
         with pytest.raises(NoSuchTask, match=strange):
-            rc.resubmit(strange).get(timeout=10)
+            rc.resubmit(strange).get(timeout=PATIENCE)
     count = len(rc.hub_history())
     with pytest.raises(CompositeError, match="nope"):
-        rc.resubmit([rc[0].apply_async(abs, 1).msg_ids[0], "nope"]).get(timeout=10)
+        rc.resubmit([rc[0].apply_async(abs, 1).msg_ids[0], "nope"]).get(timeout=PATIENCE)
     assert len(rc.hub_history()) == count + 1, "nothing was submitted again"
     with pytest.raises(IndexError, match=f"history has {len(rc.history)}"):
         rc.get_result(10**6)
@@ -353,20 +354,20 @@ def test_b37_results_that_do_not_exist(rc: Client) -> None:
 
 def test_b38_results_that_were_forgotten(rc: Client, cluster: Cluster) -> None:
     result = rc[0].apply_async(abs, 1)
-    result.wait(10)
+    result.wait(PATIENCE)
     rc.purge_hub_results(result)
     with cluster.connect() as other, pytest.raises(ResultExpired, match="was purged on .*submit it anew"):
-        other.get_result(result.msg_ids[0]).get(timeout=10)
+        other.get_result(result.msg_ids[0]).get(timeout=PATIENCE)
 
 
 def test_b38_results_that_a_limit_has_evicted(private_cluster: Private, until: Callable[..., None]) -> None:
     with private_cluster(n=1, history_rows=100) as rc:
         names = rc[0].map_async(abs, [1]).msg_ids
-        rc.wait(names, timeout=10)
+        rc.wait(names, timeout=PATIENCE)
         rc.load_balanced_view().map_sync(abs, range(1000))
-        until(lambda: names[0] not in rc.hub_history(), timeout=20)
+        until(lambda: names[0] not in rc.hub_history(), timeout=PATIENCE)
         with rc.cluster.connect() as other, pytest.raises(ResultExpired, match="history_rows=100 .*raise it"):
-            other.get_result(names[0]).get(timeout=10)
+            other.get_result(names[0]).get(timeout=PATIENCE)
 
 
 def test_b39_queries_that_mean_nothing(rc: Client) -> None:
@@ -379,7 +380,7 @@ def test_b39_queries_that_mean_nothing(rc: Client) -> None:
 def test_b40_a_closed_client(cluster: Cluster) -> None:
     rc = cluster.connect()
     view, result = rc[0], rc[0].apply_async(abs, -1)
-    result.get(timeout=10)
+    result.get(timeout=PATIENCE)
     rc.close()
     rc.close()
     for call in (
@@ -425,14 +426,14 @@ def test_b41_a_hub_that_has_gone(private_cluster: Private, here: Here) -> None:
     assert record is not None
     with cluster.connect(hub_timeout=0.5, query_timeout=1.0) as rc:
         result = rc[0].apply_async(nap, 1.0)
-        rc._session.wait(lambda: not len(rc._session.link.outbox), 5)
+        rc._session.wait(lambda: not len(rc._session.link.outbox), PATIENCE)
         os.kill(record.pids["hub"], signal.SIGSTOP)
         try:
             with pytest.raises(HubUnreachable, match="queue_status within 1 s"):
                 rc.queue_status()
         finally:
             os.kill(record.pids["hub"], signal.SIGCONT)
-        assert result.get(timeout=20) is None
+        assert result.get(timeout=PATIENCE) is None
 
 
 def test_b43_tasks_that_end_their_engine(private_cluster: Private) -> None:
@@ -443,10 +444,10 @@ def test_b43_tasks_that_end_their_engine(private_cluster: Private) -> None:
             rc[0].apply_sync(sys.exit, 3)
         assert exited.value.ename == "SystemExit" and rc[0].apply_sync(abs, -1) == 1
         with pytest.raises(EngineError, match="3") as died:
-            rc[0].apply_async(os._exit, 3).get(timeout=10)
+            rc[0].apply_async(os._exit, 3).get(timeout=PATIENCE)
         assert died.value.exitcode == 3 and died.value.engine_id == 0 and died.value.may_have_started
         with pytest.raises(EngineError) as killed:
-            rc[1].apply_async(os.kill, rc[1].apply_sync(os.getpid), 11).get(timeout=10)
+            rc[1].apply_async(os.kill, rc[1].apply_sync(os.getpid), 11).get(timeout=PATIENCE)
         assert killed.value.signal == 11 and "SIGSEGV" in str(killed.value)
 
 
@@ -454,7 +455,7 @@ def test_b43_the_last_words_of_an_engine(private_cluster: Private) -> None:
     with private_cluster(n=1) as rc:
         code = "import os, sys; print('no more ink', file=sys.__stderr__, flush=True); os.write(2, b'!!\\n'); os._exit(4)"
         with pytest.raises(EngineError, match="4") as died:
-            rc[0].execute(code).get(timeout=10)
+            rc[0].execute(code).get(timeout=PATIENCE)
         assert died.value.exitcode == 4 and "!!" in died.value.stderr_tail
 
 
@@ -473,7 +474,7 @@ def test_b45_waiting_for_engines(rc: Client) -> None:
     rc.cluster = None
     with pytest.raises(TypeError, match="needs n"):
         rc.wait_for_engines()
-    assert rc.wait_for_engines(4, block=False).result(timeout=5) is None
+    assert rc.wait_for_engines(4, block=False).result(timeout=PATIENCE) is None
 
 
 def test_b46_signals_and_modules(rc: Client) -> None:

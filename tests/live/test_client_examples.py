@@ -16,6 +16,7 @@ import pytest
 import tuiparallel
 import tuiparallel.client
 import tuiparallel.cluster
+from tests.conftest import PATIENCE
 
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
@@ -66,7 +67,7 @@ def test_an_example_gives_what_it_says(
     test.globs = names
     told: list[str] = []
     failed, tried = doctest.DocTestRunner(verbose=False).run(test, out=told.append, clear_globs=False)
-    rc.wait(timeout=20)
+    rc.wait(timeout=PATIENCE)
     for opened in names.values():
         if inspect.ismethod(getattr(opened, "close", None)) and opened is not rc:
             opened.close()

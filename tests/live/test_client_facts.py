@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import PATIENCE
+
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
 
@@ -19,8 +21,8 @@ def test_a_waiting_task_says_why_and_on_what(client: Client) -> None:
     assert facts["state"] == "queued" and facts["engine"] is None and facts["attempt"] == 1
     assert facts["why"] == "waits for 1 task it depends on"
     assert facts["after"] == slow.msg_ids and facts["follow"] == [] and facts["attempts"] == []
-    assert waiting.get(20) == 1
-    done = client.task_facts(waiting.msg_ids[0], timeout=5)
+    assert waiting.get(PATIENCE) == 1
+    done = client.task_facts(waiting.msg_ids[0], timeout=PATIENCE)
     assert done["state"] == "done" and done["why"] == "" and done["engine"] in client.ids
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import PATIENCE
 from tuiparallel.client.client import Client
 from tuiparallel.client.decorators import depend, require
 from tuiparallel.client.dependency import Dependency
@@ -50,7 +51,7 @@ def test_s86_map_is_the_builtin_map(rc: Client) -> None:
 def test_s87_block_and_bound_are_keyword_only(rc: Client, here: Here) -> None:
     for view in views(rc):
         assert view.map(abs, [-1], block=True, bound=True) == [1]
-        assert view.map(abs, [-1], block=False, bound=False).get(timeout=10) == [1]
+        assert view.map(abs, [-1], block=False, bound=False).get(timeout=PATIENCE) == [1]
         with pytest.raises(TypeError, match="not iterable"):
             view.map(abs, [-1], True)  # type: ignore[arg-type]
     rc[:].push({"a": 5}, block=True)
@@ -115,7 +116,7 @@ def test_s90_remote_and_parallel_functions(rc: Client) -> None:
         return 1
 
     result = flagged()
-    assert result.get(timeout=10) == 1 and result.metadata.label == "flagged" and result.metadata.priority == 3
+    assert result.get(timeout=PATIENCE) == 1 and result.metadata.label == "flagged" and result.metadata.priority == 3
     with pytest.raises(ValueError, match="different lengths"):
         squares([1, 2], [1])
 
@@ -132,15 +133,15 @@ def test_s91_depend_and_require(rc: Client, here: Here) -> None:
     for engine in rc.ids:
         assert view.apply_sync(depend(names["on"], engine)(names["where"])) == engine
     with pytest.raises(ImpossibleDependency):
-        view.apply_async(depend(names["on"], 99)(names["where"])).get(timeout=10)
+        view.apply_async(depend(names["on"], 99)(names["where"])).get(timeout=PATIENCE)
     with pytest.raises(ImpossibleDependency):
-        view.apply_async(names["stubborn"]).get(timeout=10)
+        view.apply_async(names["stubborn"]).get(timeout=PATIENCE)
     import base64
 
     needing = require("math", base64.b64encode, later=5)(names["uses"])
     assert view.apply_sync(needing) == (b"eA==", 5, pytest.approx(3.14159, abs=1e-4))
     with pytest.raises(ImpossibleDependency):
-        view.apply_async(require("no_such_module_at_all")(names["uses"])).get(timeout=10)
+        view.apply_async(require("no_such_module_at_all")(names["uses"])).get(timeout=PATIENCE)
 
 
 def test_s91_a_graph_of_100_tasks_runs_in_order(rc: Client) -> None:
@@ -152,7 +153,7 @@ def test_s91_a_graph_of_100_tasks_runs_in_order(rc: Client) -> None:
         with view.temp_flags(after=[results[i] for i in wanted] or None):
             results.append(view.apply_async(abs, number))
         before.append(wanted)
-    assert rc.wait(results, timeout=30)
+    assert rc.wait(results, timeout=PATIENCE)
     for number, wanted in enumerate(before):
         for earlier in wanted:
             assert results[number].started >= results[earlier].completed
@@ -165,8 +166,8 @@ def test_s91_any_and_failure(rc: Client, nap: Any) -> None:
         cleanup = view.apply_async(abs, 1)
     with view.temp_flags(after=Dependency([bad, slow], all=False, failure=True)):
         either = view.apply_async(abs, 2)
-    assert cleanup.get(timeout=10) == 1 and either.get(timeout=10) == 2 and not slow.ready()
-    slow.get(timeout=10)
+    assert cleanup.get(timeout=PATIENCE) == 1 and either.get(timeout=PATIENCE) == 2 and not slow.ready()
+    slow.get(timeout=PATIENCE)
 
 
 def test_s92_impossible_and_invalid(rc: Client, nap: Any) -> None:
@@ -175,15 +176,15 @@ def test_s92_impossible_and_invalid(rc: Client, nap: Any) -> None:
     with view.temp_flags(after=bad):
         impossible = view.apply_async(abs, 1)
     with pytest.raises(ImpossibleDependency):
-        impossible.get(timeout=10)
+        impossible.get(timeout=PATIENCE)
     slow = view.apply_async(nap, 1.5)
     for gone, kind in ((bad, ImpossibleDependency), ("nobody-1", InvalidDependency)):
         with view.temp_flags(after=[slow, gone], follow=slow):
             at_once = view.apply_async(abs, 1)
-        assert type(at_once.exception(timeout=10)) is kind and not slow.ready()
-    slow.get(timeout=10)
+        assert type(at_once.exception(timeout=PATIENCE)) is kind and not slow.ready()
+    slow.get(timeout=PATIENCE)
     with view.temp_flags(after="nobody-1"), pytest.raises(InvalidDependency):
-        view.apply_async(abs, 1).get(timeout=10)
+        view.apply_async(abs, 1).get(timeout=PATIENCE)
 
 
 # Beyond the seed --------------------------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ def test_errors_of_a_map_are_per_element(rc: Client) -> None:
     for view in (rc[:], rc.load_balanced_view()):
         result = view.map_async(lambda x: 1 // x, [1, 1, 0, 1, 1, 1, 0, 1])
         with pytest.raises(CompositeError) as caught:
-            result.get(timeout=10)
+            result.get(timeout=PATIENCE)
         assert [error.index for error in caught.value.errors] == [2, 6]
         values = view.map_sync(lambda x: 1 // x, [1, 0, 0, 1, 2], return_exceptions=True)
         assert [type(v).__name__ if isinstance(v, Exception) else v for v in values] == [
@@ -247,7 +248,7 @@ def test_imap_reads_only_as_far_as_needed(rc: Client) -> None:
     assert values.submitted <= len(taken)
     assert sorted(view.imap(abs, [-3, -1], ordered=False)) == [1, 3]
     assert list(view.imap(abs, [])) == [] and list(rc[:].imap(abs, [-1, -2])) == [1, 2]
-    rc.wait(timeout=10)
+    rc.wait(timeout=PATIENCE)
 
 
 def test_imap_tells_errors_of_its_input_and_of_calls(rc: Client) -> None:
@@ -269,10 +270,10 @@ def test_imap_tells_errors_of_its_input_and_of_calls(rc: Client) -> None:
 def test_the_executor_is_a_real_one(rc: Client, nap: Any) -> None:
     with rc.executor() as pool:
         assert isinstance(pool, ViewExecutor)
-        assert pool.submit(pow, 2, 5).result(timeout=10) == 32
+        assert pool.submit(pow, 2, 5).result(timeout=PATIENCE) == 32
         assert list(pool.map(abs, [-1, -2, -3])) == [1, 2, 3]
         assert list(pool.map(abs, range(-5, 0), chunksize=2)) == [5, 4, 3, 2, 1]
-        assert isinstance(pool.submit(lambda: 1 / 0).exception(timeout=10), ZeroDivisionError)
+        assert isinstance(pool.submit(lambda: 1 / 0).exception(timeout=PATIENCE), ZeroDivisionError)
         with pytest.raises(TimeoutError):
             list(pool.map(nap, [1.0], timeout=0.05))
     with pytest.raises(RuntimeError):
@@ -285,7 +286,7 @@ def test_futures_can_be_cancelled_while_queued(rc: Client, nap: Any, until: Call
         until(lambda: "nap" in str(rc.ask_engine(0, "stack")))
         assert queued.cancel() and queued.cancelled()
         assert not busy.cancel()
-        assert busy.result(timeout=10) is None
+        assert busy.result(timeout=PATIENCE) is None
         pool.submit(nap, 0.3)
         last = [pool.submit(nap, 0.0) for _ in range(3)]
         pool.shutdown(wait=True, cancel_futures=True)
@@ -298,7 +299,7 @@ def test_d29_threads_do_not_see_each_others_flags(rc: Client) -> None:
     seen: list[Any] = []
 
     def other() -> None:
-        inside.wait(5)
+        inside.wait(PATIENCE)
         seen.append((view.label, view.apply_async(abs, 1).metadata.label))
         done.set()
 
@@ -306,11 +307,11 @@ def test_d29_threads_do_not_see_each_others_flags(rc: Client) -> None:
     thread.start()
     with view.temp_flags(label="mine"):
         inside.set()
-        assert done.wait(10)
+        assert done.wait(PATIENCE)
         assert view.apply_async(abs, 1).metadata.label == "mine"
     thread.join()
     assert seen == [(None, None)] and view.label is None
-    rc.wait(timeout=10)
+    rc.wait(timeout=PATIENCE)
 
 
 def test_reduce_of_many_arguments_is_functools(rc: Client) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.live.conftest import PrivateCluster
 from tuiparallel import Client, ImpossibleDependency
 
@@ -38,20 +39,20 @@ def test_inner_tasks_that_no_engine_can_be_free_for_fail(private_cluster: Privat
     cluster = private_cluster(n=1)
     with cluster.start_and_connect_sync() as rc:
         with pytest.raises(ImpossibleDependency, match="waits for it"):
-            rc[0].apply_async(_inner, how, 0).get(timeout=20)
-        assert rc[0].apply_async(pow, 2, 3).get(timeout=5) == 8
+            rc[0].apply_async(_inner, how, 0).get(timeout=PATIENCE)
+        assert rc[0].apply_async(pow, 2, 3).get(timeout=PATIENCE) == 8
 
 
 def test_inner_tasks_run_as_long_as_an_engine_is_free(private_cluster: PrivateCluster) -> None:
     cluster = private_cluster(n=2)
     with cluster.start_and_connect_sync() as rc:
-        assert rc[0].apply_async(_inner, "get", 1).get(timeout=20) == 32
-        assert rc[0].apply_async(_inner, "map", 1).get(timeout=20) == [1, 2]
-        assert rc[0].apply_async(_inner, "direct", 1).get(timeout=20) == 32
+        assert rc[0].apply_async(_inner, "get", 1).get(timeout=PATIENCE) == 32
+        assert rc[0].apply_async(_inner, "map", 1).get(timeout=PATIENCE) == [1, 2]
+        assert rc[0].apply_async(_inner, "direct", 1).get(timeout=PATIENCE) == 32
         with pytest.raises(ImpossibleDependency):
-            rc[0].apply_async(_inner, "direct", 0).get(timeout=20)
+            rc[0].apply_async(_inner, "direct", 0).get(timeout=PATIENCE)
         both = rc[:].apply_async(_both, rc.ids)
-        both.wait(20)
+        both.wait(PATIENCE)
         assert both.ready() and not both.successful()
         assert {error.ename for error in both.exception().errors} == {"ImpossibleDependency"}  # type: ignore[union-attr]
 
@@ -69,8 +70,8 @@ def _both(ids: list[int]) -> Any:
 def test_a_recursion_that_needs_more_engines_than_there_are_ends(client: Client) -> None:
     lview = client.load_balanced_view()
     with pytest.raises(ImpossibleDependency):
-        lview.apply_async(_deeper, 10).get(timeout=30)
-    assert lview.apply_async(_deeper, 1).get(timeout=30) == 1
+        lview.apply_async(_deeper, 10).get(timeout=PATIENCE)
+    assert lview.apply_async(_deeper, 1).get(timeout=PATIENCE) == 1
 
 
 def _deeper(levels: int) -> int:

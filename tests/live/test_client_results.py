@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import tests
+from tests.conftest import PATIENCE
 from tuiparallel.client.asyncresult import AsyncResult
 from tuiparallel.client.client import Client
 from tuiparallel.client.hubresult import AsyncHubResult
@@ -40,8 +41,11 @@ def test_s56_everything_gives_async_results(rc: Client) -> None:
         view.starmap(pow, []), balanced.starmap(pow, []), rc.broadcast_view().apply(abs, 1), rc.clear(),
     ]  # fmt: skip
     assert all(isinstance(result, AsyncResult) for result in results)
-    assert isinstance(results[6], AsyncMapResult) and results[6].get(timeout=5) == results[7].get(timeout=5) == []
-    assert rc.wait(results, timeout=10)
+    assert (
+        isinstance(results[6], AsyncMapResult)
+        and results[6].get(timeout=PATIENCE) == results[7].get(timeout=PATIENCE) == []
+    )
+    assert rc.wait(results, timeout=PATIENCE)
 
 
 def test_s57_wait_returns_none_and_raises_nothing(rc: Client, nap: Any) -> None:
@@ -64,7 +68,7 @@ def test_s60_get_with_a_timeout(rc: Client, nap: Any) -> None:
     slow = rc[0].apply_async(nap, 0.3, "value")
     with pytest.raises(TimeoutError):
         slow.get(timeout=0.01)
-    assert slow.get(timeout=10) == "value"
+    assert slow.get(timeout=PATIENCE) == "value"
 
 
 def test_s61_s62_errors_of_calls(rc: Client) -> None:
@@ -105,14 +109,14 @@ def test_s65_an_aborted_call_never_runs(rc: Client, nap: Any) -> None:
     with pytest.raises(AbortedTask) as caught:
         never.get(timeout=1)
     assert caught.value.ename == "AbortedTask" and not busy.ready()
-    busy.get(timeout=10)
+    busy.get(timeout=PATIENCE)
     with pytest.raises(NameError):
         rc[0]["touched"]
 
 
 def test_s66_s67_s69_metadata(rc: Client) -> None:
     result = rc[2].apply_async(abs, -1)
-    result.get(timeout=10)
+    result.get(timeout=PATIENCE)
     facts = result.metadata
     assert facts["engine_id"] == facts.engine_id == 2 == result.engine_id == result["engine_id"]
     assert facts.submitted <= facts.started <= facts.completed <= facts.received
@@ -124,7 +128,7 @@ def test_s66_s67_s69_metadata(rc: Client) -> None:
     assert [m.engine_id for m in rc[[3, 1]].apply_async(abs, 1).metadata] == [3, 1]
     assert "pyerr" not in facts.keys() and facts.pyerr is None  # noqa: SIM118
     failed = rc[0].apply_async(lambda: 1 / 0)
-    failed.wait(10)
+    failed.wait(PATIENCE)
     assert failed.status == "error" and failed.pyerr.ename == "ZeroDivisionError"
 
 
@@ -136,12 +140,12 @@ def test_s67_nobody_has_to_ask_for_received(rc: Client, until: Callable[..., Non
 
 def test_s68_output_of_tasks(rc: Client) -> None:
     result = rc[0].execute("import sys\nprint('out')\nprint('err', file=sys.stderr)\n1 + 1", silent=False)
-    result.get(timeout=10)
+    result.get(timeout=PATIENCE)
     assert result.stdout == "out\n" and result.stderr == "err\n"
     assert result.pyout["data"]["text/plain"] == "2"
-    assert rc[0].apply_async(print, "hello").get(timeout=10) is None
+    assert rc[0].apply_async(print, "hello").get(timeout=PATIENCE) is None
     printed = rc[:].apply_async(print, "hello")
-    printed.wait(10)
+    printed.wait(PATIENCE)
     assert printed.stdout == ["hello\n"] * 4
 
 
@@ -149,23 +153,23 @@ def test_s70_s71_other_clients_results(rc: Client, cluster: Cluster, nap: Any) -
     done = rc[0].execute("print('said')\n5", silent=False)
     bad = rc[1].apply_async(lambda: 1 / 0)
     slow = rc[2].apply_async(nap, 0.4, "slow")
-    done.get(timeout=10), bad.wait(10)
+    done.get(timeout=PATIENCE), bad.wait(PATIENCE)
     own = rc.get_result(done.msg_ids[0])
     assert type(own) is AsyncResult and own.get() == done.get()
     with cluster.connect() as other:
         theirs = other.get_result(done.msg_ids[0])
-        assert type(theirs) is AsyncHubResult and theirs.get(timeout=10) == done.get()
+        assert type(theirs) is AsyncHubResult and theirs.get(timeout=PATIENCE) == done.get()
         for key in ("stdout", "engine_id", "started", "completed", "name", "execute_result", "status"):
             assert theirs.metadata[key] == done.metadata[key], key
         failed = other.get_result(bad.msg_ids)
-        failed.wait(10)
+        failed.wait(PATIENCE)
         with pytest.raises(CompositeError) as caught:
             failed.get()
         [error] = caught.value.errors
         assert isinstance(error, ZeroDivisionError) and error.traceback == bad.exception().traceback  # type: ignore[union-attr]
         assert failed.metadata[0].error.ename == "ZeroDivisionError" and failed.successful() is False
         waiting = other.get_result(slow.msg_ids[0])
-        assert not waiting.ready() and waiting.get(timeout=10) == "slow"
+        assert not waiting.ready() and waiting.get(timeout=PATIENCE) == "slow"
         assert waiting.wall_time >= 0.4
 
 
@@ -174,7 +178,7 @@ def test_s72_history_results_and_metadata(rc: Client) -> None:
     one, two = rc[0].apply_async(abs, -1), rc[:].apply_async(abs, -2)
     assert list(rc.history)[before:] == [*one.msg_ids, *two.msg_ids]
     assert rc.history[-1] == two.msg_ids[-1]
-    rc.wait(timeout=10)
+    rc.wait(timeout=PATIENCE)
     assert rc.results[one.msg_ids[0]] == 1 and rc.metadata[two.msg_ids[0]].status == "ok"
     assert one.msg_ids[0] not in rc.results
     rc.get_result(one.msg_ids[0], owner=False).get()
@@ -197,25 +201,25 @@ def test_items_iteration_and_progress(rc: Client, nap: Any) -> None:
     single = rc[0].apply_async(abs, 1)
     with pytest.raises(TypeError):
         iter(single)
-    assert single.get(timeout=5) == 1
+    assert single.get(timeout=PATIENCE) == 1
 
 
 def test_return_when_and_return_exceptions(rc: Client, nap: Any) -> None:
     view = rc.load_balanced_view()
     result = view.apply_async(nap, 0.5, 1).join(view.apply_async(lambda: 1 / 0))
     with pytest.raises(CompositeError):
-        result.get(timeout=10, return_when=concurrent.futures.FIRST_EXCEPTION)
+        result.get(timeout=PATIENCE, return_when=concurrent.futures.FIRST_EXCEPTION)
     assert not result.ready()
     done, pending = result.wait(10, return_when=concurrent.futures.FIRST_COMPLETED)
     assert len(done) == 1 and len(pending) == 1
-    first, second = result.get(timeout=10, return_exceptions=True)
+    first, second = result.get(timeout=PATIENCE, return_exceptions=True)
     assert first == 1 and isinstance(second, ZeroDivisionError)
 
 
 def test_split_and_join(rc: Client) -> None:
     result = rc[:].apply_async(abs, -5)
     pieces = result.split()
-    assert [piece.get(timeout=5) for piece in pieces] == [5] * 4
+    assert [piece.get(timeout=PATIENCE) for piece in pieces] == [5] * 4
     assert pieces[0].join(*pieces[1:]).get() == [5] * 4
 
 
@@ -230,9 +234,9 @@ async def test_await_and_async_for(rc: Client, nap: Any) -> None:
 
 
 def test_futures_and_callbacks(rc: Client, nap: Any) -> None:
-    assert rc[0].apply_async(abs, -1).as_future().result(timeout=10) == 1
+    assert rc[0].apply_async(abs, -1).as_future().result(timeout=PATIENCE) == 1
     future = rc[0].apply_async(lambda: 1 / 0).as_future()
-    assert isinstance(future.exception(timeout=10), ZeroDivisionError)
+    assert isinstance(future.exception(timeout=PATIENCE), ZeroDivisionError)
     heard: list[Any] = []
     told = threading.Event()
 
@@ -241,13 +245,13 @@ def test_futures_and_callbacks(rc: Client, nap: Any) -> None:
         told.set()
 
     rc[0].apply_async(nap, 0.05, "v").add_done_callback(callback)
-    assert told.wait(10) and heard == [("v", 9)]
+    assert told.wait(PATIENCE) and heard == [("v", 9)]
 
 
 def test_published_data(rc: Client, here: Here) -> None:
     f = here("from tuiparallel import publish_data\ndef f():\n    publish_data({'a': [1]})\n    return 2")["f"]
     result = rc[0].apply_async(f)
-    assert result.get(timeout=10) == 2 and result.data == {"a": [1]}
+    assert result.get(timeout=PATIENCE) == 2 and result.data == {"a": [1]}
     assert rc[1].apply_async(abs, 1).data == {}
 
 
@@ -258,22 +262,22 @@ def test_a_dropped_result_is_freed_and_its_task_goes_on(rc: Client, nap: Any) ->
     del result
     gc.collect()
     assert call() is None and rc.outstanding == {name}
-    assert rc.wait(name, timeout=10) and rc.outstanding == set()
-    assert rc.get_result(name).get(timeout=10) == bytes(1000)
+    assert rc.wait(name, timeout=PATIENCE) and rc.outstanding == set()
+    assert rc.get_result(name).get(timeout=PATIENCE) == bytes(1000)
 
 
 def test_times_are_aware_and_exception_is_given(rc: Client) -> None:
     bad = rc[0].apply_async(lambda: 1 / 0)
-    assert isinstance(bad.exception(timeout=10), ZeroDivisionError)
+    assert isinstance(bad.exception(timeout=PATIENCE), ZeroDivisionError)
     assert bad.metadata.received - bad.metadata.submitted < timedelta(seconds=10)
-    assert rc[0].apply_async(abs, 1).exception(timeout=10) is None
+    assert rc[0].apply_async(abs, 1).exception(timeout=PATIENCE) is None
 
 
 def test_cancel_is_a_bool(rc: Client, nap: Any) -> None:
     busy, queued = rc[0].apply_async(nap, 0.4), rc[0].apply_async(abs, 1)
     assert queued.cancel() is True
     assert busy.cancel() is False
-    busy.get(timeout=10)
+    busy.get(timeout=PATIENCE)
     assert busy.cancel() is False
 
 
@@ -291,7 +295,7 @@ def test_s66_metadata_has_sizes(rc: Client, cluster: Cluster, nap: Any) -> None:
     many = rc[:].map_async(len, [b"x" * n for n in range(0, 40_000, 10_000)])
     small = rc[0].apply_async(nap, 0.1)
     for result in (one, many, small):
-        result.get(timeout=10)
+        result.get(timeout=PATIENCE)
     assert 3 << 20 <= one.size < 3.1 * (1 << 20) and 3 << 20 <= one.result_size < 3.1 * (1 << 20)
     assert many.size == sorted(many.size) and 30_000 <= many.size[-1] < 31_000
     assert 0 < small.size < 1000 and 0 < small.result_size < 1000
@@ -299,7 +303,7 @@ def test_s66_metadata_has_sizes(rc: Client, cluster: Cluster, nap: Any) -> None:
     with cluster.connect() as other:
         for result in (one, many, small):
             theirs = other.get_result(result.msg_ids)
-            theirs.get(timeout=10)
+            theirs.get(timeout=PATIENCE)
             mine = result.size if isinstance(result.size, list) else [result.size]
             assert theirs.size == mine
             assert theirs.result_size == (
@@ -309,11 +313,11 @@ def test_s66_metadata_has_sizes(rc: Client, cluster: Cluster, nap: Any) -> None:
 
 def test_an_async_hub_result_was_received_when_the_hub_had_it(rc: Client, cluster: Cluster, nap: Any) -> None:
     result = rc[0].apply_async(nap, 0.05)
-    result.get(timeout=10)
+    result.get(timeout=PATIENCE)
     with cluster.connect() as other:
         asked = rc._session.clock.time()
         theirs = other.get_result(result.msg_ids[0])
-        theirs.get(timeout=10)
+        theirs.get(timeout=PATIENCE)
         assert theirs.completed <= theirs.received
         assert theirs.received.timestamp() < asked
         assert theirs.received == other.db_query({"msg_id": theirs.msg_id}, ["received"])[0]["received"]
@@ -322,7 +326,7 @@ def test_an_async_hub_result_was_received_when_the_hub_had_it(rc: Client, cluste
 def test_the_place_of_a_failed_element_comes_with_its_exception(rc: Client) -> None:
     for view in (rc[:], rc.load_balanced_view()):
         result = view.map_async(lambda x: 1 // (x - 5), range(10))
-        error = result.exception(timeout=10)
+        error = result.exception(timeout=PATIENCE)
         assert isinstance(error, CompositeError)
         assert [one.index for one in error.errors] == [5]
         assert error.errors[0].facts == {"index": 5} and isinstance(error.errors[0], ZeroDivisionError)

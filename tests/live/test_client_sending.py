@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 import tests
+from tests.conftest import PATIENCE, on_time
 from tuiparallel.client.client import Client
 from tuiparallel.errors import CompositeError, RemoteError
 from tuiparallel.link.clock import SystemClock
@@ -42,7 +43,8 @@ def anonymous() -> int:
     raise AssertionError("no RssAnon")
 
 
-def test_s01_s02_s03_a_large_array_is_neither_copied_nor_waited_for(rc: Client) -> None:
+@on_time
+def test_s01_s02_s03_a_large_array_is_neither_copied_nor_waited_for(rc: Client, slack: float) -> None:
     view = rc[0]
     view.apply_sync(len, np.zeros(10))
     array = np.ones(LARGE)
@@ -51,8 +53,8 @@ def test_s01_s02_s03_a_large_array_is_neither_copied_nor_waited_for(rc: Client) 
     with view.temp_flags(track=True):
         result = view.apply_async(lambda a: float(a.sum()), array)
     took = SystemClock.monotonic() - began
-    assert took < 0.010 * 3, took  # the promise is 10 ms; other tests may share the processors
-    assert result.get(timeout=30) == LARGE
+    assert took < 0.010 * slack, took
+    assert result.get(timeout=PATIENCE) == LARGE
     assert anonymous() - before < 5 << 20
 
     before = anonymous()
@@ -146,7 +148,7 @@ def test_s11_s12_s13_tracking_tells_when_an_array_may_be_changed(rc: Client, mon
     written = ClientBlobs.fulfil
 
     def held(self: ClientBlobs, *args: Any) -> None:
-        hold.wait(10)
+        hold.wait(PATIENCE)
         written(self, *args)
 
     monkeypatch.setattr(ClientBlobs, "fulfil", held)
@@ -158,10 +160,10 @@ def test_s11_s12_s13_tracking_tells_when_an_array_may_be_changed(rc: Client, mon
     with pytest.raises(TimeoutError):
         result.wait_on_send(timeout=0.05)
     hold.set()
-    result.wait_for_send(timeout=10)
+    result.wait_for_send(timeout=PATIENCE)
     assert result.sent
     array += 1
-    assert result.get(timeout=10) == 0.0
+    assert result.get(timeout=PATIENCE) == 0.0
 
 
 def test_s13_a_second_attempt_gets_the_old_contents_too(rc: Client, here: Here) -> None:
@@ -173,9 +175,9 @@ def test_s13_a_second_attempt_gets_the_old_contents_too(rc: Client, here: Here) 
     array = np.zeros(2_000_000)
     with view.temp_flags(track=True, retries=1):
         result = view.apply_async(f, array)
-    result.wait_on_send(timeout=10)
+    result.wait_on_send(timeout=PATIENCE)
     array += 1
-    assert result.get(timeout=20) == 0.0
+    assert result.get(timeout=PATIENCE) == 0.0
 
 
 def test_s13_a_task_that_starts_later_gets_them_too(rc: Client, here: Here) -> None:
@@ -184,16 +186,16 @@ def test_s13_a_task_that_starts_later_gets_them_too(rc: Client, here: Here) -> N
     for size in (100, 2_000_000):
         busy, array = view.apply_async(nap, 0.3), np.zeros(size)
         later = view.apply_async(lambda a: float(a.sum()), array)
-        later.wait_on_send(timeout=10)
+        later.wait_on_send(timeout=PATIENCE)
         array += 1
-        assert not busy.ready() and later.get(timeout=20) == 0.0 and later.started >= busy.completed
+        assert not busy.ready() and later.get(timeout=PATIENCE) == 0.0 and later.started >= busy.completed
 
 
 def test_s14_without_track_nothing_is_waited_for(rc: Client) -> None:
     result = rc[0].apply_async(len, np.zeros(2_000_000))
     assert result.sent
     result.wait_on_send(timeout=0)
-    assert result.get(timeout=10) == 2_000_000
+    assert result.get(timeout=PATIENCE) == 2_000_000
 
 
 def test_s15_track_is_a_flag_and_an_argument(rc: Client) -> None:
@@ -207,7 +209,7 @@ def test_s15_track_is_a_flag_and_an_argument(rc: Client) -> None:
         assert view.scatter("y", range(8), track=True, block=False)._track
         assert view.map_async(abs, [1, 2], track=True)._track
         assert view.remote(track=True, block=False)(abs)(1)._track
-    rc.wait(timeout=10)
+    rc.wait(timeout=PATIENCE)
 
 
 ARRAYS: dict[str, Any] = {
@@ -397,16 +399,16 @@ def test_s27_all_keywords_reach_the_function(rc: Client) -> None:
 
     given = {"f": 1, "block": 2, "targets": 3, "label": 4, "self": 5}
     for view in (rc[0], rc.load_balanced_view(), rc.broadcast_view()):
-        result = view.apply_async(echo, **given).get(timeout=10)
+        result = view.apply_async(echo, **given).get(timeout=PATIENCE)
         assert result == given or result == [given] * 4
 
 
 def test_s28_send_apply_message_is_the_path_of_all_views(rc: Client) -> None:
-    assert rc.send_apply_message(None, pow, (2, 10)).get(timeout=10) == 1024
-    assert rc.send_apply_request(None, pow, [2], {"exp": 3}, ident=1).get(timeout=10) == 8
+    assert rc.send_apply_message(None, pow, (2, 10)).get(timeout=PATIENCE) == 1024
+    assert rc.send_apply_request(None, pow, [2], {"exp": 3}, ident=1).get(timeout=PATIENCE) == 8
     result = rc.send_apply_message(None, abs, (1,), subheader={"label": "mine"}, ident=2)
-    assert result.get(timeout=10) == 1 and result.engine_id == 2 and result.metadata.label == "mine"
-    assert rc.send_execute_request(None, "x = 7", ident=3).get(timeout=10).status == "ok"
+    assert result.get(timeout=PATIENCE) == 1 and result.engine_id == 2 and result.metadata.label == "mine"
+    assert rc.send_execute_request(None, "x = 7", ident=3).get(timeout=PATIENCE).status == "ok"
     assert rc[3]["x"] == 7
 
 
@@ -430,13 +432,13 @@ def test_s28_all_methods_of_the_views_submit_in_the_same_way(rc: Client, monkeyp
         "parallel": lambda: view.parallel()(list)([1, 2]), "execute": lambda: view.execute("x = 1"),
         "run": lambda: view.run(tests.__file__), "push": lambda: view.push({"a": 1}), "pull": lambda: view.pull("a"),
         "scatter": lambda: view.scatter("b", [1]), "gather": lambda: view.gather("b"),
-        "imap": lambda: list(balanced.imap(abs, [1])), "executor": lambda: balanced.executor.submit(abs, 1).result(10),
+        "imap": lambda: list(balanced.imap(abs, [1])), "executor": lambda: balanced.executor.submit(abs, 1).result(PATIENCE),
     }  # fmt: skip
     for name, call in calls.items():
         before = len(passed)
         call()
         assert len(passed) > before, name
-    assert rc.wait(timeout=10)
+    assert rc.wait(timeout=PATIENCE)
 
 
 def test_s02_engines_of_a_host_share_one_written_blob(rc: Client, cluster: Any) -> None:

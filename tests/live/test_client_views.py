@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import PATIENCE
 from tuiparallel.client.asyncresult import AsyncResult
 from tuiparallel.client.balancedview import LoadBalancedView
 from tuiparallel.client.client import Client
@@ -61,13 +62,13 @@ def test_s32_targets(rc: Client) -> None:
 def test_s33_a_balanced_call_runs_in_exactly_one_place(rc: Client, here: Here) -> None:
     view = rc.load_balanced_view()
     result = view.apply_async(os.getpid)
-    assert result.get(timeout=10) in rc[:].apply_sync(os.getpid)
+    assert result.get(timeout=PATIENCE) in rc[:].apply_sync(os.getpid)
     count = here("ran = 0\ndef count():\n    global ran\n    ran += 1")["count"]
     rc[:].push({"ran": 0}, block=True)
     assert [view.apply_sync(count) for _ in range(8)] == [None] * 8 and sum(rc[:]["ran"]) == 8
     view.targets = [1, 3]
     mapped = view.map_async(abs, range(40))
-    assert mapped.get(timeout=10) == list(range(40)) and set(mapped.engine_id) <= {1, 3}
+    assert mapped.get(timeout=PATIENCE) == list(range(40)) and set(mapped.engine_id) <= {1, 3}
 
 
 def test_s34_s35_after_and_follow(rc: Client, here: Here) -> None:
@@ -80,7 +81,7 @@ def test_s34_s35_after_and_follow(rc: Client, here: Here) -> None:
         same = view.apply_async(abs, 1)
     with view.temp_flags(after=[first[1].msg_ids[0]], follow=Dependency(first, all=False)):
         both = view.apply_async(abs, 1)
-    assert rc.wait([late, same, both], timeout=20)
+    assert rc.wait([late, same, both], timeout=PATIENCE)
     assert all(late.started >= one.completed for one in first)
     assert same.engine_id == first[0].engine_id
     assert both.engine_id in {one.engine_id for one in first} and both.started >= first[1].completed
@@ -97,10 +98,10 @@ def test_s36_a_dependency_that_is_not_met_in_time(rc: Client, here: Here) -> Non
         with in_time:
             patient = view.apply_async(abs, -2)
     with pytest.raises(DependencyTimeout):
-        late.get(timeout=5)
+        late.get(timeout=PATIENCE)
     assert not first.ready()
-    assert patient.get(timeout=10) == 2
-    first.get(timeout=10)
+    assert patient.get(timeout=PATIENCE) == 2
+    first.get(timeout=PATIENCE)
 
 
 def test_s37_execute_runs_code(rc: Client) -> None:
@@ -194,13 +195,13 @@ def test_s49_namespaces_are_dictionaries(rc: Client) -> None:
 def test_s50_s51_s52_scatter_and_gather(rc: Client) -> None:
     view = rc[:]
     later = view.scatter("a", range(16))
-    assert isinstance(later, AsyncResult) and later.get(timeout=10) == [None] * 4
+    assert isinstance(later, AsyncResult) and later.get(timeout=PATIENCE) == [None] * 4
     assert view.scatter("a", range(16), block=True) == [None] * 4
     assert view["a"] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
     assert view.gather("a", block=True) == list(range(16))
     array = np.arange(10, dtype="i2").reshape(5, 2)
     view.scatter("m", array, block=True)
-    joined = view.gather("m").get(timeout=10)
+    joined = view.gather("m").get(timeout=PATIENCE)
     assert joined.dtype == array.dtype and np.array_equal(joined, array)
 
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import PATIENCE, wait_until
 from tests.live.conftest import PrivateCluster
 from tuiparallel.errors import NoSuchEngine
 

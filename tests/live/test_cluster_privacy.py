@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import zmq
 
+from tests.conftest import PATIENCE
 from tests.live.conftest import PrivateCluster
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.cluster.processes import processes_of
@@ -78,7 +79,7 @@ def test_p9_d39_no_key_and_no_pickle_in_logs_arguments_or_environment(private_cl
     cluster = private_cluster(1, log_level="DEBUG")
     with cluster as client:
         client[0].apply_sync(len, secret)
-        client[0].apply_async(int, secret).wait(10)
+        client[0].apply_async(int, secret).wait(PATIENCE)
         pids = processes_of(cluster.directory)
         keys = [
             value

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.live.conftest import PrivateCluster
 from tests.live.jsonlines import rows
 from tuiparallel.cli.app import run
@@ -34,19 +35,19 @@ class Told:
         with cluster.start_and_connect_sync() as rc:
             view = rc.load_balanced_view()
             done = view.map_async(abs, range(-20, 0))
-            done.get(10)
+            done.get(PATIENCE)
             printed = rc[1].apply_async(lambda: print("from engine 1") or 42)
-            printed.get(10)
+            printed.get(PATIENCE)
             failed = rc[0].apply_async(lambda: 1 / 0)
-            failed.exception(10)
+            failed.exception(PATIENCE)
             large = rc[0].apply_async(np.ones, 1_000_000)
-            large.get(10)
+            large.get(PATIENCE)
             self.engines = {id: facts["uuid"] for id, facts in rc.engine_info().items()}
             self.busy = rc[0].execute("import time; time.sleep(600)", block=False)
             aborted = rc[0].apply_async(abs, 1)
             aborted.abort()
             with pytest.raises(AbortedTask):
-                aborted.get(10)
+                aborted.get(PATIENCE)
             self.behind = rc[0].apply_async(abs, 2)
             # Both are on record when something that was asked after them is.
             assert rc.queue_status()[0]["queue"] == 2
@@ -59,7 +60,7 @@ class Told:
 def kill_all(cluster: Cluster) -> None:
     left = processes_of(cluster.directory)
     kill(left)
-    wait_gone(left, Deadline(SystemClock(), 5.0))
+    wait_gone(left, Deadline(SystemClock(), PATIENCE))
 
 
 @pytest.fixture(params=["stopped", "killed"])
@@ -122,23 +123,23 @@ def test_from_name_answers_from_the_history(ended: tuple[Told, Cluster, str]) ->
 
         assert handle.get_result(told.done, block=True) == list(range(20, 0, -1))
         printed = handle.get_result(told.printed)
-        assert printed.get(10) == 42 and printed.stdout == "from engine 1\n"
+        assert printed.get(PATIENCE) == 42 and printed.stdout == "from engine 1\n"
         assert (printed.metadata.engine_id, printed.metadata.engine_uuid) == (1, told.engines[1])
         with pytest.raises(ZeroDivisionError, match="division by zero"):
-            handle.get_result(told.failed).get(10)
+            handle.get_result(told.failed).get(PATIENCE)
         with pytest.raises(AbortedTask):
-            handle.get_result(told.aborted).get(10)
+            handle.get_result(told.aborted).get(PATIENCE)
         for id in told.open:
             with pytest.raises((EngineError, AbortedTask)):
-                handle.get_result(id).get(10)
+                handle.get_result(id).get(PATIENCE)
         with pytest.raises(NoSuchTask, match="nope"):
-            handle.get_result("nope").get(10)
+            handle.get_result("nope").get(PATIENCE)
         large = handle.get_result(told.large)
         if how == "stopped":
             with pytest.raises(ResultExpired):
-                large.get(10)
+                large.get(PATIENCE)
         else:
-            assert large.get(10).sum() == 1_000_000
+            assert large.get(PATIENCE).sum() == 1_000_000
             del large
             gc.collect()
 
@@ -178,7 +179,7 @@ def test_what_a_killed_hub_had_in_its_log_alone_is_shown(private_cluster: Privat
             ids = []
             for number in range(30):
                 answer = rc[0].apply_async(abs, -number)
-                answer.get(10)
+                answer.get(PATIENCE)
                 ids += answer.msg_ids
             os.kill(hub, signal.SIGSTOP)
             log = cluster.directory / "history.log"

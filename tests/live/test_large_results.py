@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import PATIENCE
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.errors import ResultExpired
 from tuiparallel.wire import pages
@@ -30,7 +31,7 @@ def test_p6_the_buffers_of_ended_tasks_do_not_pile_up(private_cluster: Callable[
         results = []
         for number in range(12):
             results.append(rc[0].apply_async(lambda array: array + 1, np.full(MB // 8, float(number))))
-            rc.wait(results[-1:], timeout=20)
+            rc.wait(results[-1:], timeout=PATIENCE)
         # Every value is there, also those whose files went before anybody looked at them.
         assert [float(result.get()[0]) for result in results] == [number + 1.0 for number in range(12)]
         rc[0].apply_sync(abs, 1)
@@ -41,11 +42,11 @@ def test_a_late_reader_is_told_that_a_large_result_is_gone(private_cluster: Call
     cluster = private_cluster(1, blob_keep=0)
     with cluster.start_and_connect_sync() as rc:
         result: Any = rc[0].apply_async(np.zeros, MB)
-        assert result.get(timeout=20).nbytes == 8 * MB
+        assert result.get(timeout=PATIENCE).nbytes == 8 * MB
         rc[0].apply_sync(abs, 1)
         with cluster.connect_client_sync() as other:
             late = other.get_result(result.msg_ids[0])
-            late.wait(20)
+            late.wait(PATIENCE)
             error = late.exception()
         assert isinstance(error, ResultExpired) and "blob_keep" in str(error)
         del result, late, error

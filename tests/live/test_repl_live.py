@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.conftest import PATIENCE
 from tests.console.repl.scripted import ReplApp, until
 from tuiparallel.client.client import Client
 from tuiparallel.cluster.cluster import Cluster
@@ -28,7 +29,7 @@ async def run_cell(pilot: Any, text: str, mode: Mode = Mode.PX) -> Card:
 async def finished(pilot: Any, text: str, mode: Mode = Mode.PX) -> Card:
     """Runs a cell to its end."""
     card = await run_cell(pilot, text, mode)
-    await until(pilot, lambda: not card.open, f"the end of {text!r}", 30)
+    await until(pilot, lambda: not card.open, f"the end of {text!r}", PATIENCE)
     return card
 
 
@@ -96,7 +97,7 @@ async def test_local_has_rc_and_views_and_shows_the_progress_of_what_it_submits(
         assert card.state is State.RUNNING
         other = await finished(pilot, "'free meanwhile'", Mode.LOCAL)
         assert other.state is State.DONE
-        await until(pilot, lambda: not card.open, "the map", 30)
+        await until(pilot, lambda: not card.open, "the map", PATIENCE)
         assert (card.state, card.done) == (State.DONE, 200)
         card = await finished(pilot, "Out[1].get()[0].execute_result, In[1]", Mode.LOCAL)
         assert "'a = 5'" in card.parts[0].value
@@ -148,7 +149,7 @@ async def test_another_clients_task_is_not_touched(cluster: Cluster, client: Cli
             await until(pilot, lambda: card.sent is not None)
             await pilot.press("ctrl+c")
             await until(pilot, lambda: not card.open)
-            assert theirs.get(20) == "theirs"
+            assert theirs.get(PATIENCE) == "theirs"
 
 
 async def test_a_busy_engine_completes_and_tells_its_names(client: Client) -> None:
@@ -198,13 +199,13 @@ async def test_interrupting_a_local_cells_map_tells_what_became_of_it(client: Cl
         card = await run_cell(pilot, text, Mode.LOCAL)
         await until(pilot, lambda: card.total == 400 and card.done > 4, "progress")
         app.repl.runs.stop(card)
-        await until(pilot, lambda: not card.open, "the end", 20)
+        await until(pilot, lambda: not card.open, "the end", PATIENCE)
         assert card.state is State.INTERRUPTED
         assert 0 < card.failed < 400
         card = await run_cell(pilot, "%%map x in range(400)\nimport time\ntime.sleep(0.05)\nx")
         await until(pilot, lambda: card.total == 400 and card.done > 4, "progress")
         await pilot.press("ctrl+c")
-        await until(pilot, lambda: not card.open, "the end", 20)
+        await until(pilot, lambda: not card.open, "the end", PATIENCE)
         assert card.state is State.INTERRUPTED
         assert "AbortedTask" in {part.ename for part in card.parts}
 

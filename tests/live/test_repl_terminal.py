@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tuiparallel.link.clock import Deadline, SystemClock
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ class Terminal:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         command = ["tmux", "-S", str(self.socket), *arguments]
         return subprocess.run(
-            command, input=text, env=environment, capture_output=True, text=True, timeout=20, check=True
+            command, input=text, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
         ).stdout
 
     def keys(self, *keys: str) -> None:
@@ -52,7 +53,7 @@ class Terminal:
 
     def shows(self, *texts: str, without: str | None = None) -> str:
         """Waits until all of these are on screen, and the one that has to go is gone."""
-        deadline, pause = Deadline(SystemClock(), 20), threading.Event()
+        deadline, pause = Deadline(SystemClock(), PATIENCE), threading.Event()
         while True:
             screen = self.tmux("capture-pane", "-p")
             if all(text in screen for text in texts) and (without is None or without not in screen):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conftest import PATIENCE
 from tests.live.conftest import PrivateCluster
 
 pytestmark = pytest.mark.live
@@ -16,6 +17,6 @@ def test_lone_calls_take_turns_under_lru(private_cluster: PrivateCluster) -> Non
         results = []
         for _ in range(10):
             results.append(view.apply_async(abs, -1))
-            assert results[-1].get(timeout=10) == 1
+            assert results[-1].get(timeout=PATIENCE) == 1
         engines = [result.engine_id for result in results]
         assert engines in ([0, 1] * 5, [1, 0] * 5)

@@ -13,6 +13,7 @@ import pytest
 import zmq
 from zmq.utils import z85
 
+from tests.conftest import PATIENCE, on_time
 from tests.live.conftest import PrivateCluster
 from tests.live.test_cluster_privacy import LISTEN
 from tuiparallel.client.client import Client
@@ -96,7 +97,7 @@ def test_a_hub_that_is_killed_comes_back_with_its_ports_and_keys(
             pid = cluster.pids["hub"]
             result = view.map_async(abs, range(2000))
             os.kill(pid, signal.SIGKILL)
-            assert result.get(30) == list(range(2000))
+            assert result.get(PATIENCE) == list(range(2000))
             until(lambda pid=pid: cluster.pids.get("hub") not in (None, pid))
         assert listening(cluster) == ports
         after = [(cluster.directory / name).read_bytes() for name in ("client.json", "engine.json", "keys.json")]
@@ -107,8 +108,9 @@ def test_a_hub_that_is_killed_comes_back_with_its_ports_and_keys(
         assert view.apply_sync(abs, -3) == 3
 
 
+@on_time
 @pytest.mark.parametrize("case", ["no key", "wrong server key", "unknown key", "engine's key at the clients' port"])
-def test_f33_b7_wrong_keys(private_cluster: PrivateCluster, case: str) -> None:
+def test_f33_b7_wrong_keys(private_cluster: PrivateCluster, case: str, slack: float) -> None:
     cluster = private_cluster(1, ip="127.0.0.1")
     with cluster as client:
         good = json.loads(cluster.connection_file.read_text())
@@ -124,8 +126,8 @@ def test_f33_b7_wrong_keys(private_cluster: PrivateCluster, case: str) -> None:
         sessions = client.queue_status()
         began = clock.monotonic()
         with pytest.raises(AuthenticationError) as raised:
-            Client(good | changed, timeout=30)
-        assert clock.monotonic() - began < BAR
+            Client(good | changed, timeout=100)
+        assert clock.monotonic() - began < BAR * slack
         text = str(raised.value)
         assert str(cluster.connection_file) in text and "restarted since" in text
         assert not any(
@@ -149,7 +151,7 @@ def test_f33_no_other_mechanism_gets_anything_in(private_cluster: PrivateCluster
                 monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
                 socket.connect(read_connection(cluster.directory / name).address)
                 socket.send(b"\0\0\0\0" + b"x" * 50)
-                assert monitor.poll(int(BAR * 1000))
+                assert monitor.poll(int(PATIENCE * 1000))
                 assert int.from_bytes(monitor.recv_multipart()[0][:2], "little") == zmq.EVENT_DISCONNECTED
                 socket.disable_monitor()
                 monitor.close(0)
@@ -164,7 +166,8 @@ def test_an_old_file_of_a_stopped_cluster_times_out(private_cluster: PrivateClus
         Client(old, timeout=0.5)
 
 
-def test_a_restarted_cluster_has_new_keys(private_cluster: PrivateCluster) -> None:
+@on_time
+def test_a_restarted_cluster_has_new_keys(private_cluster: PrivateCluster, slack: float) -> None:
     cluster = private_cluster(1, ip="127.0.0.1", name="again")
     with cluster:
         old = json.loads(cluster.connection_file.read_text())
@@ -174,15 +177,15 @@ def test_a_restarted_cluster_has_new_keys(private_cluster: PrivateCluster) -> No
         assert client[0].apply_sync(abs, -1) == 1
         began = clock.monotonic()
         with pytest.raises(AuthenticationError, match="restarted since"):
-            Client(old | {"address": new["address"]}, timeout=30)
-        assert clock.monotonic() - began < BAR
+            Client(old | {"address": new["address"]}, timeout=100)
+        assert clock.monotonic() - began < BAR * slack
 
 
 def test_f38_keys_are_in_their_files_only(private_cluster: PrivateCluster) -> None:
     cluster = private_cluster(2, ip="127.0.0.1", log_level="DEBUG")
     with cluster as client:
         client.load_balanced_view().map_sync(abs, range(50))
-        client[0].apply_async(int, "no number").wait(10)
+        client[0].apply_async(int, "no number").wait(PATIENCE)
         with pytest.raises(AuthenticationError):
             public, secret = (key.decode() for key in zmq.curve_keypair())
             given = json.loads(cluster.connection_file.read_text())
