@@ -403,12 +403,7 @@ def busy_cluster() -> FakeCluster:
             cluster.measures(id, high, 0.6 + second * 0.0047 if id == 9 else 0.38 + id * 0.003)
             if id != 10 or second < 55:
                 cluster._engine(msgspec.structs.replace(row, heard=cluster.clock.time()))
-        if second % 6 == 0:
-            cluster.prints(9, f"epoch {100 + second // 6} loss {0.3 - second * 0.001:.4f}\n")
-        if second % 15 == 4:
-            cluster.prints(7, f"retrying nfs ({second // 15 + 1}/5)\n", "stderr")
-        if second == 40:
-            cluster.prints(4, "RuntimeWarning: \x1b[1moverflow\x1b[0m encountered in \x1b[36mexp\x1b[0m\n", "stderr")
+        _print_in(cluster, second)
         for batch in list(cluster.batches.values()):
             if batch.name == "mc_step" and batch.total > 1:
                 done = min(batch.total, batch.done + 590)
@@ -425,3 +420,12 @@ def busy_cluster() -> FakeCluster:
     cluster.tell()
     cluster.store.tick(cluster.clock.time())
     return cluster
+
+
+def _print_in(cluster: FakeCluster, second: int) -> None:
+    if second % 6 == 0:
+        cluster.prints(9, f"epoch {100 + second // 6} loss {0.3 - second * 0.001:.4f}\n")
+    if second % 15 == 4:
+        cluster.prints(7, f"retrying nfs ({second // 15 + 1}/5)\n", "stderr")
+    if second == 40:
+        cluster.prints(4, "RuntimeWarning: \x1b[1moverflow\x1b[0m encountered in \x1b[36mexp\x1b[0m\n", "stderr")

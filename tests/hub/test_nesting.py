@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.hub.test_scheduler import Desk
+from tests.hub.desk import Desk
 from tuiparallel.hub.events import EngineClosing, EngineJoined, LeasesReturned, RevokeTasks, TaskWaits
 from tuiparallel.wire.ids import TaskId
 from tuiparallel.wire.messages import Need
