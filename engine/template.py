@@ -25,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from tuiparallel.engine import leftovers, orders
+from tuiparallel.engine.children import Child, how_ended
 from tuiparallel.engine.restarts import Restarts
 from tuiparallel.link import failpoints
 from tuiparallel.link.clock import SystemClock
@@ -38,17 +39,6 @@ SUPERVISOR_STARTS = 10
 LEAVE_ROOM = 0.3  # seconds that engines have to leave by themselves
 HUB_ROOM = 1.0  # seconds that the hub has, beyond the grace of the engines, to end by itself
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class Child:
-    """A process that was forked. error_file: an engine's stderr, readable here after its death."""
-
-    def __init__(self, role: str, pid: int, uuid: str = "", was: int | None = None, error_file: int = -1) -> None:
-        self.role = role
-        self.pid = pid
-        self.uuid = uuid
-        self.was = was
-        self.error_file = error_file
 
 
 class Template:
@@ -375,7 +365,7 @@ class Template:
         os.close(child.error_file)
         mark = read_mark(self._directory / "marks" / child.uuid)
         if not self._ending and (mark is None or mark.engine is None and not mark.leaving):
-            self._report_failure("engine", _ending(code), f"engine-{child.uuid}.log")
+            self._report_failure("engine", how_ended(code), f"engine-{child.uuid}.log")
         exitcode, signum = (code, None) if code >= 0 else (None, -code)
         self._tell(orders.Gone(child.uuid, child.pid, exitcode, signum, peak_rss, self._clock.time()))
 
@@ -387,13 +377,13 @@ class Template:
         if code == 0:
             self.end("the hub has ended the cluster")
         elif not self._was_ready and code != HUB_AGAIN:
-            self._fail("hub", _ending(code), "hub.log")
+            self._fail("hub", how_ended(code), "hub.log")
         else:
             pause = 0.0 if code == HUB_AGAIN else self._hub_restarts.pause(self._clock.monotonic())
             if pause is None:
-                self._fail("hub", f"{_ending(code)}, {HUB_STARTS} times within a minute", "hub.log")
+                self._fail("hub", f"{how_ended(code)}, {HUB_STARTS} times within a minute", "hub.log")
                 return
-            print(f"the hub has ended with {_ending(code)}; it starts again in {pause} s", file=sys.stderr)
+            print(f"the hub has ended with {how_ended(code)}; it starts again in {pause} s", file=sys.stderr)
             self._after(pause, self._start_hub)
 
     def _supervisor_ended(self, code: int) -> None:
@@ -405,9 +395,11 @@ class Template:
             return
         pause = self._supervisor_restarts.pause(self._clock.monotonic())
         if pause is None:
-            self._fail("supervisor", f"{_ending(code)}, {SUPERVISOR_STARTS} times within a minute", "supervisor.log")
+            self._fail(
+                "supervisor", f"{how_ended(code)}, {SUPERVISOR_STARTS} times within a minute", "supervisor.log"
+            )
             return
-        print(f"the supervisor has ended with {_ending(code)}; it starts again in {pause} s", file=sys.stderr)
+        print(f"the supervisor has ended with {how_ended(code)}; it starts again in {pause} s", file=sys.stderr)
         self._after(pause, self._start_supervisor)
 
     def _report_failure(self, what: str, reason: str, log: str) -> None:
@@ -458,15 +450,6 @@ def _kill(pid: int, signum: int) -> None:
         os.kill(pid, signum)
     except ProcessLookupError:
         pass
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        return f"signal {-code}"
 
 
 def _raise_limits() -> None:

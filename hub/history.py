@@ -302,11 +302,6 @@ class History(Evictions, Forgotten, Printed, Runs):
             ).fetchall()
         )
 
-    def tasks_between(self, first: int, count: int) -> list[TaskRecord]:
-        return self._db.execute(
-            "SELECT * FROM tasks WHERE id>=? AND id<? ORDER BY id", (first, first + count)
-        ).fetchall()
-
     def bundle(self, id: int) -> list[Ran]:
         """The results of a bundle; empty when it is forgotten or damaged."""
         row = self._db.execute("SELECT body, crc FROM bundles WHERE id=?", (id,)).fetchone()

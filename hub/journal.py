@@ -23,7 +23,6 @@ from tuiparallel.wire.messages import Ran, Work
 _ENDED_AT_ONCE = 256
 LIGHT_TASKS = 64  # of a turn: above it, or above LIGHT_BYTES, it is worth a transaction of its own
 LIGHT_BYTES = 64 << 10
-MOST_LOGGED = 8 << 20  # bytes of log after which the history must have them
 MOST_PENDING = 2000  # tasks in the log after which the history must have them
 
 Attempt = tuple[int, int, int, "float | None", "float | None", str]

@@ -203,7 +203,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", "TimeoutError", "error", "version_info", *_HOME
-]  # fmt: skip  # noqa: PLE0604
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -7,8 +7,6 @@ from tuiparallel.console.actions import Action, Here, always
 PANES = ("now", "engines", "timeline", "tasks", "errors", "functions", "output", "events", "repl")
 """The panes by their number."""
 
-LISTS = ("now", "engines", "timeline", "tasks", "errors", "functions", "output", "events")
-
 
 def _acting(here: Here) -> str | None:
     if here.readonly:
@@ -16,10 +14,6 @@ def _acting(here: Here) -> str | None:
     if not here.connected:
         return "the hub does not answer; it is tried again by itself"
     return None
-
-
-def _on(*kinds: str) -> str:
-    return "first go to " + {"engine": "an engine (1)", "task": "a task (3)"}.get(kinds[0], "a row")
 
 
 def _on_work(here: Here) -> str | None:

@@ -11,9 +11,9 @@ from tuiparallel.console.actions import Here, Key
 from tuiparallel.console.columns import Column, fit, heading, row_cells
 from tuiparallel.console.desk import Desk
 from tuiparallel.console.glyphs import spark
-from tuiparallel.console.lineview import LineView
 from tuiparallel.console.paint import Cells
 from tuiparallel.console.themes import hue_of
+from tuiparallel.console.views.listed import ListedView
 from tuiparallel.monitor.query import FAILURE_FIELDS, Query, QueryError, parse
 from tuiparallel.monitor.rows import Failure, FailureKind, Section
 
@@ -29,7 +29,7 @@ class Row:
     task: Failure | None = None
 
 
-class ErrorsView(LineView):
+class ErrorsView(ListedView[Row]):
     """Failures by type, normalised message and last frame; the counts are exact."""
 
     pane: ClassVar[str] = "errors"
@@ -39,8 +39,6 @@ class ErrorsView(LineView):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.rows: list[Row] = []
-        self.places: dict[str, int] = {}
         self.unfolded: set[int] = set()
         self.where: Query | None = None
         self.kinds = 0
@@ -60,22 +58,7 @@ class ErrorsView(LineView):
             rows.append(Row(f"k{kind.key}", kind))
             if kind.key in self.unfolded:
                 rows += [Row(f"t{failure.task}", kind, failure) for failure in reversed(kind.instances)]
-        self.rows = rows
-        self.places = {row.key: index for index, row in enumerate(rows)}
-        self.desk.retitle()
-
-    def count(self) -> int:
-        return len(self.rows)
-
-    def key_at(self, index: int) -> Key:
-        return self.rows[index].key
-
-    def find(self, key: Key) -> int | None:
-        return self.places.get(key) if isinstance(key, str) else None
-
-    def current(self) -> Row | None:
-        """The row under the cursor."""
-        return self.rows[self._at] if self._at < len(self.rows) else None
+        self.list_rows(rows)
 
     def toggle(self) -> bool:
         """Unfolds or folds the kind under the cursor; False when the row is a task."""

@@ -14,12 +14,10 @@ from tuiparallel.console.keys import Pending, shown
 from tuiparallel.console.paint import Cells, spread, width_of
 from tuiparallel.console.views.line import OneLine, place
 
-MOST_KEYS = 7
 MESSAGE_SECONDS = 6.0
 MESSAGE_LINES = 3  # at most
 SHORT_NAMES = {"timeline": "time", "functions": "funcs", "repl": "repl"}
 FOOTER = ("help", "command", "filter", "repl.focus", "abort", "interrupt", "leave")
-RIGHT = ("palette", "mouse")
 
 
 class Footer(OneLine):

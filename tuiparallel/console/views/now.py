@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tuiparallel.console import figures
-from tuiparallel.console.actions import Here, Key
+from tuiparallel.console.actions import Here
 from tuiparallel.console.choosing import ours
 from tuiparallel.console.desk import Desk
 from tuiparallel.console.glyphs import meter
-from tuiparallel.console.lineview import LineView
 from tuiparallel.console.paint import Cells
 from tuiparallel.console.themes import hue_of
+from tuiparallel.console.views.listed import ListedView
 from tuiparallel.monitor.rows import BatchView, ClientView, Lint, Section
 
 MOST_BATCHES = 200
@@ -30,7 +30,7 @@ class Row:
     item: BatchView | Lint | ClientView | str
 
 
-class NowView(LineView):
+class NowView(ListedView[Row]):
     """Submissions, mine first; then warnings; then clients."""
 
     pane: ClassVar[str] = "now"
@@ -39,8 +39,6 @@ class NowView(LineView):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.rows: list[Row] = []
-        self.places: dict[str, int] = {}
         self.running = 0
         self.warned = 0
         self.names = 0  # characters of the longest name
@@ -71,22 +69,7 @@ class NowView(LineView):
         self.names = max((len(_name(row)) for row in batches[:MOST_BATCHES]), default=0)
         clients = [row for row in store.clients() if row.hex != self.desk.feed]
         rows += [Row(f"c{row.session}", row) for row in clients if row.outstanding or (rows and row.connected)]
-        self.rows = rows
-        self.places = {row.key: index for index, row in enumerate(rows)}
-        self.desk.retitle()
-
-    def count(self) -> int:
-        return len(self.rows)
-
-    def key_at(self, index: int) -> Key:
-        return self.rows[index].key
-
-    def find(self, key: Key) -> int | None:
-        return self.places.get(key) if isinstance(key, str) else None
-
-    def current(self) -> Row | None:
-        """The row under the cursor."""
-        return self.rows[self._at] if self._at < len(self.rows) else None
+        self.list_rows(rows)
 
     def here(self) -> Here:
         row = self.current()
