@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tuiparallel.cli.call import Call
+from tuiparallel.cli.drawing import CANNOT_DRAW
 from tuiparallel.cli.exits import ExitCode
 from tuiparallel.monitor.report import size
 
@@ -163,7 +164,7 @@ def _terminal() -> Iterator[Check]:
         return
     size = shutil.get_terminal_size()
     term = os.environ.get("TERM", "")
-    if term in ("", "dumb"):
+    if term in CANNOT_DRAW:
         yield Check("warn", "terminal", f"TERM={term!r}: the console cannot draw, one snapshot is printed instead")
     elif "utf" not in encoding:
         yield Check("warn", "terminal", f"{term}, {encoding}: the console draws in ASCII; LANG=C.UTF-8 gives it more")
