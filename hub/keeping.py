@@ -19,6 +19,7 @@ from tuiparallel.wire.ids import SessionId
 log = logging.getLogger("tuiparallel.hub")
 
 INTERVAL = 2.0  # seconds between looks
+SWEEPS = 3  # looks at buffers, INTERVAL apart, after somebody has left: its connection ends before its process does
 STEP = 256  # submissions forgotten at a time, about 4 ms
 STEP_TASKS = 4000  # tasks forgotten at a time
 STEP_PAUSE = 0.02  # seconds between steps while a bound is passed
@@ -40,6 +41,7 @@ class Keeping:
         self._next = book.now + INTERVAL
         self._slow_next = book.now + SLOW_INTERVAL
         self._sweep_next = book.now + SWEEP_INTERVAL
+        self._blob_sweeps, self._blobs_next = 0, book.now
         self._leases_pruned = 0
         self._departures = book.registry.departures
         self._output_stuck = False  # all that may be forgotten has been
@@ -80,6 +82,9 @@ class Keeping:
             self._departures = -1
         if book.registry.departures != self._departures:  # whoever left may have left buffers, too
             self._departures = book.registry.departures
+            self._blob_sweeps, self._blobs_next = SWEEPS, book.now
+        if self._blob_sweeps and book.now >= self._blobs_next:
+            self._blob_sweeps, self._blobs_next = self._blob_sweeps - 1, book.now + INTERVAL
             book.holdings.sweep()
 
     def _touch(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 
 import msgspec
@@ -351,6 +352,22 @@ def test_what_a_dead_writer_left_goes_soon_after_it(stage: Stage) -> None:
         assert not dead.exists()
         supervisor.link.close()
         stage.peers.remove(supervisor)
+
+
+def test_f44_a_writer_whose_process_ends_after_its_connection_leaves_nothing(stage: Stage) -> None:
+    engine = stage.engine()
+    with subprocess.Popen(["sleep", "600"]) as writer:
+        left = stage.book.holdings.store.folder / f"{writer.pid:x}-0-0123456789abcdef.part"
+        left.write_bytes(b"x")
+        engine.link.close()
+        stage.until(lambda: stage.book.registry.departures)
+        stage.advance(keeping.INTERVAL)
+        writer.kill()
+        os.waitid(os.P_PID, writer.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked how
+        stage.advance(keeping.INTERVAL)
+        assert left.exists()
+    stage.advance(keeping.INTERVAL)
+    assert not left.exists()
 
 
 def test_clients_and_engines_that_left_long_ago_leave_nothing(
