@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.hub.stage import Stage, balanced
 from tuiparallel.hub import spill as spilling
 from tuiparallel.hub.holdings import Holdings
 from tuiparallel.hub.spill import Spill, spill_beside
+from tuiparallel.wire import blobs
 from tuiparallel.wire.blobs import BlobRef, BlobStore
 from tuiparallel.wire.messages import BlobUse, Rejected
 
@@ -60,6 +62,32 @@ def test_the_oldest_move_and_are_read_as_before(
     assert sorted(os.listdir(tmp_path / "spill")) == [blobs[1].name]
     holdings.spill.close()
     assert not (tmp_path / "spill").exists()
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["moved out", "forgotten"])
+def test_a_reader_that_has_opened_what_moves_out_reads_the_copy(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    spill = Spill(store.folder, tmp_path / "spill", 1 << 30)
+    blob = store.write(b"x" * blobs.REUSABLE)
+    lock = fcntl.flock
+
+    def overtaken(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        if stays:
+            assert spill.step([(blob.name, blob.size)], 0) == blob.name
+        else:
+            store.recycle([blob.name], 1 << 30)
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", overtaken)
+    if stays:
+        assert store.open(blob.name, blob.size) == b"x" * blobs.REUSABLE
+        assert on_disk(store, [blob]) == [True]
+    else:
+        with pytest.raises(FileNotFoundError, match="no such blob"):
+            store.open(blob.name, blob.size)
+    assert fcntl.flock is lock
 
 
 def test_large_ones_on_disk_are_not_kept_to_be_filled_again(store: BlobStore, tmp_path: Path) -> None:

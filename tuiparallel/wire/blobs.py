@@ -121,19 +121,24 @@ class BlobStore:
                 raise OSError(errno.EIO, f"blob {name} has {there:,} bytes and should have {size:,}", path)
             if there < REUSABLE:
                 return _mapped_or_read(descriptor, there) if there else memoryview(b"")
-            return self._locked(descriptor, path, there)
+            found = self._locked(descriptor, path, there)
         finally:
             os.close(descriptor)
+        # Its name leads elsewhere since it was opened: nowhere, or once in its life to a copy on the disk.
+        return self.open(name, size) if found is None else found
 
-    def _locked(self, descriptor: int, path: str, size: int) -> memoryview:
-        """The bytes of a file that somebody may want to fill again, once we no longer look at it."""
+    def _locked(self, descriptor: int, path: str, size: int) -> memoryview | None:
+        """The bytes of a file that somebody may want to fill again, once we no longer look at it.
+
+        None when it is not the one of this name any more, and somebody may be filling it.
+        """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             if _is_at(descriptor, path):  # somebody asks in this moment whether it is in use
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
-        if not _is_at(descriptor, path):  # it was given back, and perhaps taken, since it was opened
-            raise self._explained(FileNotFoundError(errno.ENOENT, "", path), 0)
+        if not _is_at(descriptor, path):
+            return None
         if _looks.locked >= MOST_LOCKS:
             os.fchmod(descriptor, _FINAL)
             return mapped(descriptor, size)
