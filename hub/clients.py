@@ -68,17 +68,19 @@ class ClientDesk:
 
     def receive(self, peer: Peer, message: FromClient) -> None:
         """One message."""
+        session = self.book.registry.session_of_peer.get(peer)
+        if isinstance(message, Submit):  # first, as it is what people wait for
+            if session is not None:
+                self._submit(session, message)
+            return
         if isinstance(message, ClientHello):
             self._hello(peer, message)
             return
-        session = self.book.registry.session_of_peer.get(peer)
         if session is None:
             return  # its Hello was refused
         if isinstance(message, COMMANDS) and self._is_copy(session, message):
             return
         match message:
-            case Submit():
-                self._submit(session, message)
             case Got():
                 self.delivery.got(session, message)
             case Query():
@@ -262,7 +264,7 @@ class ClientDesk:
             return ErrorText("ValueError", f"a submission has 1 to {MAX_BATCH} tasks, not {submit.count}", "")
         if len(submit.calls) not in (1, submit.count):
             return ErrorText("ValueError", "a submission needs one body, or one for each task", "")
-        if not all(limit is None or 0 <= limit < inf for limit in (work.timeout, work.time_limit)):
+        if not (_is_limit(work.timeout) and _is_limit(work.time_limit)):
             return ErrorText("ValueError", "timeout and time_limit are seconds, 0 or more", "")
         for use in submit.blobs:
             if not (0 <= use.index < submit.count and NAME.fullmatch(use.name)):
@@ -425,3 +427,7 @@ class ClientDesk:
         if not self.observing and feed.observers:
             feed.forget_changes()
         feed.observers = len(self.observing)
+
+
+def _is_limit(seconds: float | None) -> bool:
+    return seconds is None or 0 <= seconds < inf

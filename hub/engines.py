@@ -75,6 +75,10 @@ class EngineDesk:
     def receive(self, peer: Peer, message: FromEngine) -> None:
         """One message."""
         registry = self.book.registry
+        if isinstance(message, Results):  # first, as it is what people wait for
+            if (sender := registry.engine_of_peer.get(peer)) is not None:
+                self._from_engine(sender, message)
+            return
         match message:
             case EngineHello():
                 self._hello(peer, message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -16,15 +16,14 @@ from tuiparallel.wire.states import State
 # Events -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TasksSubmitted:
+class TasksSubmitted(msgspec.Struct, frozen=True, gc=False):
     """A new batch. needs: each dependency with its tasks; ended: how those of them that are not open have ended."""
 
     batch: Batch
     needs: Sequence[tuple[Need, bool, Sequence[TaskId]]] = ()
-    ended: dict[TaskId, Fact] = field(default_factory=dict)
+    ended: dict[TaskId, Fact] = {}
     invalid: str = ""  # why a dependency is none; empty when all are fine
-    gone: dict[int, Death] = field(default_factory=dict)  # targets that are no more, and why
+    gone: dict[int, Death] = {}  # targets that are no more, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,7 @@ class EngineLost:
     exact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TasksRan:
+class TasksRan(msgspec.Struct, frozen=True, gc=False):
     """Results of leased tasks, in the order in which they happened."""
 
     engine: int
@@ -143,8 +141,7 @@ Event = (
 # Effects ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RunTasks:
+class RunTasks(msgspec.Struct, frozen=True, gc=False):
     """Give these to an engine, in this order, all under one lease. again: copies of leases given before."""
 
     engine: int
@@ -204,8 +201,7 @@ class AttemptEnded:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeasesGivenBack:
+class LeasesGivenBack(msgspec.Struct, frozen=True, gc=False):
     """These tasks are nobody's now: the history must not take them for started.
 
     lease: the number of this on record, taken when it happened, so that it stands before the leases given afterwards.

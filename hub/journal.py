@@ -52,10 +52,18 @@ class Rows:
 
     def light(self) -> bool:
         """Whether these few rows should not cost a transaction."""
-        if len(self.tasks) > LIGHT_TASKS or sum(batch.count for batch, _ in self.batches) > LIGHT_TASKS:
+        if len(self.tasks) > LIGHT_TASKS:
             return False
-        size = sum(batch.size for batch, _ in self.batches) + sum(map(len, self.functions.values()))
-        return size + sum(len(ran.body) for _, bundle, _ in self.bundles for ran in bundle) < LIGHT_BYTES
+        count = size = 0
+        for batch, _ in self.batches:
+            count += batch.count
+            size += batch.size
+        for code in self.functions.values():
+            size += len(code)
+        for _, bundle, _ in self.bundles:
+            for ran in bundle:
+                size += len(ran.body)
+        return count <= LIGHT_TASKS and size < LIGHT_BYTES
 
     def write(self, history: History) -> None:
         """Into the history's open transaction."""

@@ -183,6 +183,7 @@ class Loop:
             self._send_stalled()
         self._send_out()
         self.delivery.send()
+        self._send_out()
         self._acknowledge()
         self._send_out()
         failpoint("hub.sent")

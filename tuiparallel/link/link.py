@@ -109,6 +109,7 @@ class Link:
         self._sent = 0  # number of the next frame out
         self._expected = -1  # number of the next frame in; -1: not greeted yet
         self._polling = False  # somebody relies on the socket's descriptor
+        self._crowded = False  # the next look is for as many frames as there are
         self._turns = 0
         self._stalled: deque[Message] = deque()  # what a full socket did not take
         self._encrypted = keys is not None
@@ -200,8 +201,7 @@ class Link:
         nothing early (see wake).
         """
         messages = self._drain()
-        if messages:
-            self._polling = False
+        if messages or not self._polling:
             return messages
         # Unsent or unanswered messages shorten the wait, so that they are looked at in time.
         patience = 0.02 if self._stalled else 1.0 if len(self.outbox) or self.state is not LinkState.LIVE else None
@@ -233,12 +233,13 @@ class Link:
         with self._lock:
             if self.state is LinkState.CLOSED:
                 return []
-            while len(frames) < _DRAIN and readable(self._socket):
+            # A lone frame is the rule, and looking for a second one costs more than reading it: the next turn begins
+            # with a look. From the second one on there are many.
+            most = _DRAIN if self._crowded else 1
+            while len(frames) < most and readable(self._socket):
                 frames.append(self._socket.recv(NOBLOCK))
-            if len(frames) == _DRAIN:
-                self._wakeup.set()  # there may be more, and its edge is gone
-            else:
-                self._polling = True  # from here on, until whoever turns has something, or has looked again
+            self._crowded = len(frames) > 1 or (bool(frames) and not self._crowded)
+            self._polling = not frames  # from here on, until whoever turns has something, or has looked again
         messages: list[Message] = []
         if self._refused_here and self.refusal is not None:
             self._refused_here = False
