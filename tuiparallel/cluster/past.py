@@ -101,7 +101,7 @@ class Past(EngineSets):
         msg_ids: a msg_id, or a list of these. block: whether the result itself is wanted.
         Returns an AsyncHubResult, of a list in the same order for a list, with block its result.
         Raises ClusterNotFound when nothing has run under this name; through the result NoSuchTask, EngineError for a
-        task that was open when its cluster ended, and ResultExpired for large buffers (above 1 MB), which live no
+        task that was open when its cluster ended, and ResultExpired for large buffers (above 32 kB), which live no
         longer than their cluster.
         """
         return self._reader().get_result(msg_ids, block)
