@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import wait_until
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.cluster.processes import processes_of
 
@@ -105,6 +107,23 @@ def here() -> Iterator[Callable[[str], dict[str, Any]]]:
     yield run
     names.clear()
     names.update(before)
+
+
+Occupy = Callable[[Any, float], Any]
+
+
+@pytest.fixture
+def occupy(tmp_path: Path) -> Occupy:
+    """occupy(view, seconds): a task that keeps an engine busy for so long, and that runs already."""
+    numbers = itertools.count()
+
+    def occupy(view: Any, seconds: float) -> Any:
+        begun = tmp_path / f"begun-{next(numbers)}"
+        result = view.execute(f"import time; open({str(begun)!r}, 'w').close(); time.sleep({seconds})", block=False)
+        wait_until(begun.exists)
+        return result
+
+    return occupy
 
 
 PrivateCluster = Callable[..., Cluster]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import PATIENCE
 from tests.live.conftest import PrivateCluster
+from tests.live.test_client_hub import size_of
 from tuiparallel.errors import AbortedTask
 
 Until = Callable[..., None]
@@ -18,7 +19,7 @@ MB = 1 << 20
 
 def used(folder: Path) -> int:
     """Bytes of blobs in shared memory, those waiting to be filled again left out."""
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file() and not file.is_symlink())
+    return sum(size_of(file) for file in folder.iterdir() if not file.is_symlink())
 
 
 def test_p6_arrays_of_queued_tasks_go_to_the_disk(private_cluster: PrivateCluster, until: Until) -> None:

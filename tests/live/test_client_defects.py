@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.conftest import PATIENCE, on_time, wait_until
+from tests.live.conftest import Occupy
 from tuiparallel.client.client import Client
 from tuiparallel.client.dependency import Dependency
 from tuiparallel.cluster.cluster import Cluster
@@ -202,15 +203,15 @@ def test_d21_more_retries_than_engines_end_in_the_error(rc: Client) -> None:
 
 
 @on_time
-def test_d22_d23_abort_says_what_it_did_at_once(rc: Client, nap: Any, slack: float) -> None:
-    busy = rc[0].apply_async(nap, 3.0)
+def test_d22_d23_abort_says_what_it_did_at_once(rc: Client, occupy: Occupy, slack: float) -> None:
+    busy = occupy(rc[0], 3.0)
     queued = rc[0].apply_async(abs, 1)
-    wait_until(lambda: rc.task_facts(busy.msg_ids[0])["state"] == "running")
+    wait_until(lambda: rc.queue_status(0)["queue"] == 2)
     began = SystemClock.monotonic()
     answer = rc.abort([busy, queued], block=True)
     assert isinstance(queued.exception(PATIENCE), AbortedTask) and SystemClock.monotonic() - began < 0.5 * slack
     assert not busy.ready() and answer["running"] == busy.msg_ids and answer["aborted"] == queued.msg_ids
-    assert busy.get(timeout=PATIENCE) is None
+    assert busy.get(timeout=PATIENCE).status == "ok"
 
 
 def test_d24_get_in_a_done_callback_returns(rc: Client) -> None:
@@ -303,11 +304,10 @@ def test_b41_d30_without_a_hub_everything_ends(private_cluster: Private, nap: An
 
 
 @on_time
-def test_d31_a_dead_engine_is_named_at_once(private_cluster: Private, nap: Any, slack: float) -> None:
+def test_d31_a_dead_engine_is_named_at_once(private_cluster: Private, occupy: Occupy, slack: float) -> None:
     with private_cluster(n=2) as rc:
         pid = rc[1].apply_sync(os.getpid)
-        result = rc[1].apply_async(nap, 30)
-        wait_until(lambda: rc.task_facts(result.msg_ids[0])["state"] == "running")
+        result = occupy(rc[1], 100.0)
         os.kill(pid, signal.SIGKILL)
         began = SystemClock.monotonic()
         with pytest.raises(EngineError) as caught:
@@ -351,17 +351,20 @@ def test_d34_imap_keeps_all_engines_busy(rc: Client, here: Here) -> None:
     assert len(used) == 40 and set(used) == set(rc.ids)
 
 
-def test_d35_stream_output_prints_each_line_once(rc: Client, here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+def test_d35_stream_output_prints_each_line_once(
+    rc: Client, here: Here, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     chatty = here(
-        "import time\ndef chatty(n):\n    for i in range(n):\n        print('line', i, flush=True)\n        time.sleep(0.05)"
+        "import time\ndef chatty(n, begun):\n    for i in range(n):\n        print('line', i, flush=True)\n"
+        "        time.sleep(0.05)\n        open(begun, 'w').close()"
     )["chatty"]
-    early = rc[:2].apply_async(chatty, 6)
+    early = rc[:2].apply_async(chatty, 6, os.devnull)
     with early.stream_output():
         early.wait(PATIENCE)
     lines = capsys.readouterr().out.splitlines()
     assert sorted(lines) == sorted(f"[stdout:{e}] line {i}" for e in (0, 1) for i in range(6))
-    late = rc[0].apply_async(chatty, 8)
-    wait_until(lambda: late.stdout)
+    late = rc[0].apply_async(chatty, 8, str(tmp_path / "begun"))
+    wait_until((tmp_path / "begun").exists)
     with late.stream_output():
         late.wait(PATIENCE)
     assert capsys.readouterr().out.splitlines() == [f"line {i}" for i in range(8)]

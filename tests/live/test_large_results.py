@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import PATIENCE
+from tests.live.test_client_hub import size_of
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.errors import ResultExpired
 from tuiparallel.wire import pages
@@ -21,7 +21,7 @@ MB = 1 << 20
 
 
 def used(folder: Path) -> int:
-    return sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
+    return sum(size_of(entry) for entry in folder.iterdir())
 
 
 def test_p6_the_buffers_of_ended_tasks_do_not_pile_up(private_cluster: Callable[..., Cluster]) -> None:
