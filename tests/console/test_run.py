@@ -17,6 +17,7 @@ from tuiparallel.console import run
 from tuiparallel.console.app import Chosen, TuiparApp
 from tuiparallel.console.desk import Options
 from tuiparallel.console.run import farewell, run_console
+from tuiparallel.console.settings import ConsoleSettings
 
 
 def app_on(cluster: FakeCluster, options: Options | None = None) -> TuiparApp:
@@ -49,8 +50,11 @@ class Runs:
         self.seen: list[tuple[object, Options, object]] = []
         monkeypatch.setattr(run, "console_app", self.app)
         monkeypatch.setattr(run, "find", lambda name: f"connection of {name}")
+        monkeypatch.setattr(run, "read_settings", ConsoleSettings)
 
-    def app(self, target: object, options: Options, background: object = None) -> TuiparApp:
+    def app(
+        self, target: object, options: Options, background: object = None, thresholds: object = None
+    ) -> TuiparApp:
         self.seen.append((target, options, background))
         app = app_on(small_cluster(), options)
         app.client = None

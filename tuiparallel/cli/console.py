@@ -19,6 +19,7 @@ DEMO_SPAN = 10.0  # seconds on the timeline: the demo's work takes about as long
 def open_console(call: Call, n: int | None, readonly: bool) -> int:
     """Open the console: on the cluster that is named or runs, the picker when several run, else on a new cluster."""
     names = clusters()
+    readonly = _readonly_by_choice() or readonly
     named = call.named or call.file or os.environ.get("TUIPAR_CLUSTER") or home_directory()
     if n is not None and (named or names):
         which = call.named or ", ".join(names)
@@ -38,6 +39,16 @@ def open_console(call: Call, n: int | None, readonly: bool) -> int:
     if readonly:
         raise not_running("")
     return _on_a_new_cluster(n)
+
+
+def _readonly_by_choice() -> bool:
+    """Whether the configuration file says so; what is wrong in it is said before anything is started."""
+    from tuiparallel.console.settings import read_settings
+
+    try:
+        return read_settings().readonly
+    except (ValueError, TypeError) as error:
+        raise usage(str(error)) from error
 
 
 def _on_a_new_cluster(n: int | None) -> int:

@@ -95,6 +95,7 @@ def _zmq() -> Iterator[Check]:
 def _directories() -> Iterator[Check]:
     from tuiparallel.client.discovery import clusters_directory
     from tuiparallel.cluster.settings import config_file, gather
+    from tuiparallel.console.settings import read_settings
 
     home = clusters_directory()
     parent = next(folder for folder in (home, *home.parents) if folder.exists())
@@ -111,6 +112,7 @@ def _directories() -> Iterator[Check]:
             mode = stat.S_IMODE(facts.st_mode)
             yield Check("fail", "modes", f"{folder} has mode {mode:04o}, user {facts.st_uid}: chmod 700 {folder}")
     gather({})
+    read_settings()
     file = config_file()
     yield Check("ok", "config", f"{file}{'' if file.exists() else ' (none: defaults)'}")
 

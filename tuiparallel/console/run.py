@@ -16,9 +16,11 @@ from tuiparallel.console.app import TuiparApp
 from tuiparallel.console.crash import guarded
 from tuiparallel.console.desk import Options
 from tuiparallel.console.figures import plural
+from tuiparallel.console.settings import ConsoleSettings, read_settings
 from tuiparallel.errors import ParallelError
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.monitor.feed import Feed
+from tuiparallel.monitor.lints import Thresholds
 from tuiparallel.monitor.rows import LinkState
 from tuiparallel.monitor.store import ClusterStore
 from tuiparallel.wire.connection import Connection
@@ -37,14 +39,13 @@ def run_console(
 
     connection: a connection file's path, what is in it, a cluster's name, or None for the picker. background is called
     with a Client of its own kind on a thread once the console is connected: what it prints or returns is shown as a
-    message, and printed after leaving.
+    message, and printed after leaving. Raises ValueError and TypeError for what the configuration file says wrongly.
     """
-    options = replace(options or Options(readonly=readonly), hints=True)
-    if not options.ascii and not _speaks_unicode():
-        options = replace(options, ascii=True)
+    settings = read_settings()
+    options = _options(options or Options(readonly=readonly), settings)
     target: Path | Connection | None = find(connection) if isinstance(connection, str) else connection
     while True:
-        app = console_app(target, options, background)
+        app = console_app(target, options, background, settings.warnings)
         with guarded():
             chosen = app.run()
         if app.client is not None:
@@ -63,11 +64,27 @@ def run_console(
         options = replace(options, started_here=options.started_here or chosen.started, ends_with_us=False)
 
 
+def _options(options: Options, settings: ConsoleSettings) -> Options:
+    """What the command line says, then what the configuration file does."""
+    return replace(
+        options,
+        hints=True,
+        readonly=options.readonly or settings.readonly,
+        ascii=options.ascii or settings.ascii or not _speaks_unicode(),
+        danger=options.danger or settings.danger,
+        badge=options.badge or settings.badge,
+        theme=settings.theme,
+    )
+
+
 def console_app(
-    target: Path | Connection | None, options: Options, background: Callable[[Client], str | None] | None = None
+    target: Path | Connection | None,
+    options: Options,
+    background: Callable[[Client], str | None] | None = None,
+    thresholds: Thresholds | None = None,
 ) -> TuiparApp:
     """The app on a cluster, with a feed of its own and a Client that connects behind the first frame."""
-    store = ClusterStore()
+    store = ClusterStore(thresholds=thresholds)
     clock = SystemClock()
     client = _at_once(target) if target is not None else None
     connect = (lambda: Client(target, timeout=60)) if target is not None and client is None else None

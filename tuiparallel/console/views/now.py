@@ -14,6 +14,7 @@ from tuiparallel.console.glyphs import meter
 from tuiparallel.console.paint import Cells
 from tuiparallel.console.themes import hue_of
 from tuiparallel.console.views.listed import ListedView
+from tuiparallel.monitor.lints import HELP
 from tuiparallel.monitor.rows import BatchView, ClientView, Lint, Section
 
 MOST_BATCHES = 200
@@ -167,7 +168,7 @@ class NowView(ListedView[Row]):
                 ended += f", {row.aborted:,} aborted" if row.aborted else ""
                 return [(f"{ended}, {row.running:,} running, {waiting:,} waiting; {mode}", "dim")]
             case Row(item=Lint() as row):
-                return [(f"{row.id}: warns at {row.threshold}", "dim")]
+                return [(f"{row.id}: warns at {row.threshold}. {HELP[row.id]}", "dim")]
             case _:
                 return []
 
