@@ -8,8 +8,9 @@ from threading import Thread
 import pytest
 
 from tests.monitor.samples import snapshot
-from tuiparallel.cli.exits import CommandError
+from tuiparallel.cli.exits import CommandError, ExitCode
 from tuiparallel.cli.observing import Watch
+from tuiparallel.cluster.settings import config_file
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.monitor.rows import LinkState, LinkView
 from tuiparallel.wire.connection import Connection
@@ -46,3 +47,14 @@ def test_a_hub_that_refuses_is_an_error(tmp_path: Path) -> None:
     watch.store.set_link(LinkView(LinkState.LOST, SystemClock().time(), 1, "AuthenticationError: another key"))
     with pytest.raises(CommandError, match="another key"):
         watch.synchronise()
+
+
+def test_what_the_configuration_says_of_warnings_holds_here_too(home: Path, tmp_path: Path) -> None:
+    file = config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('[console.warnings]\nsilenced = ["idle"]\n')
+    assert watched(tmp_path).store._in.thresholds.silenced == {"idle"}
+    file.write_text('[console.warnings]\nsilenced = ["idel"]\n')
+    with pytest.raises(CommandError, match="did you mean 'idle'") as caught:
+        watched(tmp_path)
+    assert caught.value.code == ExitCode.USAGE

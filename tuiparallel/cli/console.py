@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tuiparallel.cli.call import Call
 from tuiparallel.cli.exits import refused, usage
+from tuiparallel.cli.observing import console_settings
 from tuiparallel.client.client import Client
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.cluster.running import clusters, not_running
@@ -19,7 +20,7 @@ DEMO_SPAN = 10.0  # seconds on the timeline: the demo's work takes about as long
 def open_console(call: Call, n: int | None, readonly: bool) -> int:
     """Open the console: on the cluster that is named or runs, the picker when several run, else on a new cluster."""
     names = clusters()
-    readonly = _readonly_by_choice() or readonly
+    readonly = console_settings().readonly or readonly  # what is wrong in them is said before anything is started
     named = call.named or call.file or os.environ.get("TUIPAR_CLUSTER") or home_directory()
     if n is not None and (named or names):
         which = call.named or ", ".join(names)
@@ -39,16 +40,6 @@ def open_console(call: Call, n: int | None, readonly: bool) -> int:
     if readonly:
         raise not_running("")
     return _on_a_new_cluster(n)
-
-
-def _readonly_by_choice() -> bool:
-    """Whether the configuration file says so; what is wrong in it is said before anything is started."""
-    from tuiparallel.console.settings import read_settings
-
-    try:
-        return read_settings().readonly
-    except (ValueError, TypeError) as error:
-        raise usage(str(error)) from error
 
 
 def _on_a_new_cluster(n: int | None) -> int:

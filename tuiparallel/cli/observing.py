@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tuiparallel.cli.call import Call
-from tuiparallel.cli.exits import CommandError, ExitCode
+from tuiparallel.cli.exits import CommandError, ExitCode, usage
 from tuiparallel.cluster.archive import Archive
 from tuiparallel.cluster.place import directory_of, has_history
 from tuiparallel.cluster.running import not_running, record_in
+from tuiparallel.console.settings import ConsoleSettings, read_settings
 from tuiparallel.errors import ConnectTimeout
 from tuiparallel.link.clock import Deadline, SystemClock
 from tuiparallel.monitor.feed import Feed
@@ -32,7 +33,7 @@ class Watch:
     def __init__(self, connection: Connection) -> None:
         self.name = connection.name
         self.directory = Path(connection.directory)
-        self.store = ClusterStore()
+        self.store = ClusterStore(thresholds=console_settings().warnings)
         self.clock = SystemClock()
         self._changed = threading.Event()
         self.feed = Feed(self.store, connection, self._changed.set, name="tuipar")
@@ -71,6 +72,14 @@ class Watch:
     def now(self) -> float:
         """The local time that reads of the store want."""
         return self.clock.time()
+
+
+def console_settings() -> ConsoleSettings:
+    """What the configuration file says of the console. Raises CommandError for what is wrong there."""
+    try:
+        return read_settings()
+    except (ValueError, TypeError) as error:
+        raise usage(str(error)) from error
 
 
 @contextmanager
