@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.conftest import PATIENCE
+from tests.live.conftest import Occupy
 from tests.live.jsonlines import rows
 from tuiparallel.cli.app import run
+from tuiparallel.cli.call import Call
+from tuiparallel.cli.observing import Watch, watch
 from tuiparallel.client.client import Client
 
 Until = Callable[..., None]
@@ -39,6 +43,25 @@ def test_wait_ends_when_the_tasks_do(client: Client, capsys: Capture) -> None:
     assert run(["wait", held.msg_ids[0], "-c", "shared", "--timeout", "0.05"]) == 5
     assert "they go on" in capsys.readouterr().err
     assert run(["wait", held.msg_ids[0], "-c", "shared", "--timeout", "20"]) == 0
+    assert capsys.readouterr().out == f"{held.msg_ids[0]} done\n"
+
+
+def test_wait_for_a_query_means_open_tasks_whatever_else_is_known(
+    client: Client, capsys: Capture, monkeypatch: pytest.MonkeyPatch, occupy: Occupy
+) -> None:
+    @contextmanager
+    def informed(call: Call) -> Iterator[Watch]:
+        with watch(call) as watched:
+            watched.load_history()
+            yield watched
+
+    monkeypatch.setattr("tuiparallel.cli.tasks.watch", informed)
+    client[0].apply_async(lambda: 1 / 0).wait(PATIENCE)
+    held = occupy(client[0], 1.0)
+    mine = f"client:{client.session}"
+    assert run(["wait", "--where", mine, "-c", "shared", "--timeout", "0.05"]) == 5
+    assert "1 of 1 tasks have not ended" in capsys.readouterr().err
+    assert run(["wait", "--where", mine, "-c", "shared", "--timeout", "30"]) == 0
     assert capsys.readouterr().out == f"{held.msg_ids[0]} done\n"
 
 

@@ -74,6 +74,8 @@ def wait(call: Call, ids: Sequence[str], where: str | None, timeout: float | Non
     deadline = Deadline(SystemClock(), timeout)
     with watch(call) as watched:
         meant = chosen(watched, ids, where or (None if ids else "state:open"))
+        if not ids:  # of those that have ended, a newcomer happens to hear of a few
+            meant = [row for row in meant if row.open]
         open_ = {row.id for row in meant if row.open}
         while open_:
             if not watched.next(deadline):
