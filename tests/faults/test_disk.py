@@ -236,7 +236,11 @@ def test_f44_an_engine_is_killed_while_it_writes_blobs(start: Start, until: Call
                 assert type(error).__name__ == "EngineError", error
         until(lambda: len(rc.ids) == 1, PATIENCE)
         rc.purge_results("all")
-        until(lambda: not blobs_of(cluster), PATIENCE, "no blob is left")
+        until(
+            lambda: not blobs_of(cluster),
+            30.0,
+            "no blob is left, long before the hub looks for what nobody told it of",
+        )
 
 
 def test_f44_a_read_array_never_changes(start: Start, seed: int) -> None:
