@@ -7,7 +7,8 @@ when the disk refuses them, and go with the next try.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -158,34 +159,20 @@ class Journal:
 
     def settle(self, history: History) -> None:
         """What earlier turns have logged goes into the history, so that it can be read there. Raises sqlite3.Error."""
-        history.begin()
-        try:
+        with _transaction(history):
             self.pending.write(history)
-            failpoint("hub.writing")
-            history.commit()
-        except BaseException:
-            history.rollback()
-            raise
-        failpoint("hub.settled")
         self.pending = Rows()
         history.logbook.clear()
 
     def flush(self, history: History) -> None:
         """All of it into the history, in one transaction. Raises sqlite3.Error, and then all stays as it was."""
-        history.begin()
-        try:
+        with _transaction(history):
             self.pending.write(history)
             self._turn.write(history)
             if self.ended:
                 history.end_batches(self.ended)
             for other in self.others:
                 other(history)
-            failpoint("hub.writing")
-            history.commit()
-        except BaseException:
-            history.rollback()
-            raise
-        failpoint("hub.settled")
         self.ended = []
         self.pending = Rows()
         self._begin()
@@ -209,3 +196,17 @@ def replay(history: History) -> int:
             raise
     history.logbook.clear()
     return turns
+
+
+@contextmanager
+def _transaction(history: History) -> Iterator[None]:
+    """All that is written within is on record at its end, or none of it."""
+    history.begin()
+    try:
+        yield
+        failpoint("hub.writing")
+        history.commit()
+    except BaseException:
+        history.rollback()
+        raise
+    failpoint("hub.settled")

@@ -110,10 +110,6 @@ class Lanes:
             if turn:
                 yield turn
 
-    def has_work_for(self, engine: int) -> bool:
-        """Whether any waiting task may run there."""
-        return self._waiting > 0 and next(self._turns(engine), None) is not None
-
     def take(
         self, engine: int, count: int, seconds: float = inf, cost_of: Callable[[Task], float] = _nothing
     ) -> list[Task]:

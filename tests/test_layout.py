@@ -31,8 +31,9 @@ def fresh(code: str, *, cwd: Path | None = None) -> str:
 def test_the_linked_rooms_resolve(room: str) -> None:
     link = ROOT / "tuiparallel" / room
     assert link.is_dir(), f"tuiparallel/{room} is no link: git config core.symlinks true, then check out again"
-    assert link.resolve() == (ROOT / room).resolve()
-    assert (ROOT / room / "__init__.py").is_file()
+    assert (link / "__init__.py").is_file()
+    if not (ROOT / "PKG-INFO").is_file():  # a source distribution has folders in place of the links
+        assert link.resolve() == (ROOT / room).resolve()
 
 
 def modules() -> dict[str, Path]:

@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tuiparallel.errors import MessageTooLarge
@@ -49,9 +51,9 @@ def test_with_sync_it_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monk
 
 
 def test_any_contiguous_buffer_can_be_written(store: BlobStore) -> None:
-    np = pytest.importorskip("numpy")
-    array = np.arange(12.0).reshape(3, 4)
-    for buffer in (array, np.asfortranarray(array), memoryview(array), bytearray(b"abc")):
+    array: Any = np.arange(12.0).reshape(3, 4)  # its types do not say that it is a buffer
+    turned: Any = np.asfortranarray(array)
+    for buffer in (array, turned, memoryview(array), bytearray(b"abc")):
         assert store.open(store.write(buffer).name) == memoryview(buffer).tobytes("A")
     with pytest.raises(BufferError):
         store.write(array[::2])

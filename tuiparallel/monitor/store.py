@@ -131,11 +131,6 @@ class ClusterStore(Reads):
         with self._lock:
             return self._in.settle()
 
-    def set_thresholds(self, thresholds: Thresholds) -> None:
-        """Change when warnings begin, or silence some."""
-        with self._lock:
-            self._in.thresholds = thresholds
-
     # The whole -----------------------------------------------------------------------------------------------------
 
     def version(self, section: Section) -> int:
@@ -290,11 +285,6 @@ class ClusterStore(Reads):
             if course is None:
                 return None
             return portraits.batch(self._in, course, self._in.hub_time(now), portraits.running_tasks(self._in))
-
-    def batch_count(self) -> int:
-        """How many submissions are kept; batches() shows the first 200."""
-        with self._lock:
-            return len(self._in.progress.courses)
 
     def clients(self) -> list[ClientView]:
         with self._lock:

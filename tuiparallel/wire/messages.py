@@ -4,6 +4,8 @@ Messages are batches by design: one Submit, Run or Results carries many tasks. F
 a new field goes to the end and has a default. Bodies (arguments, results, functions) stay bytes: the hub passes them
 on and stores them, and never looks inside.
 
+One file, long as it is: whoever asks what crosses a socket reads it here, from top to bottom.
+
 A message is one frame: four bytes, the sender's running number on this connection (little-endian), then MessagePack.
 """
 
