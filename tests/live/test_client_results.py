@@ -55,6 +55,16 @@ def test_s57_wait_returns_none_and_raises_nothing(rc: Client, nap: Any) -> None:
     assert slow.wait() is None and slow.ready()
 
 
+def test_wait_for_output_says_whether_all_of_it_is_here(rc: Client) -> None:
+    slow = rc[0].execute("import time; print('begun'); time.sleep(0.3); print('done')", block=False)
+    assert slow.wait_for_output(0.01) is False
+    assert slow.wait_for_output(PATIENCE) is True and slow.stdout == "begun\ndone\n"
+    bad = rc[1].execute("print('before'); 1 / 0", block=False)
+    assert bad.wait_for_output(PATIENCE) is True and bad.stdout == "before\n"
+    with pytest.raises(TypeError):
+        bad.wait_for_output("soon")  # type: ignore[arg-type]
+
+
 def test_s58_s59_ready_and_successful(rc: Client, nap: Any) -> None:
     slow, bad = rc[0].apply_async(nap, 0.2), rc[1].apply_async(lambda: 1 / 0)
     assert slow.ready() is False

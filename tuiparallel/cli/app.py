@@ -122,7 +122,7 @@ def ls(
     where: Where = None,
     width: Width = None,
 ) -> int:
-    """A row per line."""
+    """A row per line. tasks: with -c NAME also those of a cluster that has ended."""
     from tuiparallel.cli.listing import ls as show
 
     return show(call, noun, where, width)
