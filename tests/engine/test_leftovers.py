@@ -12,7 +12,16 @@ def test_only_history_logs_and_configuration_stay(folder: Path) -> None:
     elsewhere = folder.parent / "sockets"
     elsewhere.mkdir()
     config = make_config(folder, sockets=str(elsewhere))
-    for name in ("client.json", "engine.json", "cluster.json", "history.db", "log/hub.log", "marks/e1", "blobs/1"):
+    for name in (
+        "client.json",
+        "engine.json",
+        "cluster.json",
+        "history.db",
+        "log/hub.log",
+        "marks/e1",
+        "blobs/1",
+        ".engine.json.4711",
+    ):
         (folder / name).write_text("x")
     for name in ("c.ipc", "e.ipc"):
         (elsewhere / name).write_text("")
