@@ -79,6 +79,7 @@ def test_what_a_run_leaves_is_removed_and_history_stays() -> None:
     for name in (
         "client.json",
         "engine.json",
+        ".engine.json.4711",
         "cluster.json",
         "c.ipc",
         "e.ipc",

@@ -91,6 +91,8 @@ def remove_run_files(directory: Path, sockets: str, blobs: str) -> None:
     """Remove what a run leaves behind when nobody could clean up after it. History and logs stay."""
     for name in _RUN_FILES:
         (directory / name).unlink(missing_ok=True)
+        for unfinished in directory.glob(f".{name}.*"):  # its writer was killed
+            unfinished.unlink(missing_ok=True)
     for mark in (directory / "marks").glob("*"):
         mark.unlink(missing_ok=True)
     if sockets and Path(sockets) != directory:
