@@ -335,6 +335,27 @@ async def test_a_queue_without_rows_is_aborted_by_engine_and_says_so() -> None:
         assert it.client.calls == [("abort", (None,), {"targets": [0], "block": True, "running": False})]
 
 
+async def test_all_engines_stand_for_what_waits_in_the_hub_too_and_both_numbers_are_said() -> None:
+    cluster = small_cluster()
+    tasks = cluster.submits("fit", 30)
+    cluster.starts(tasks[0], 0)
+    cluster.starts(tasks[1], 1)
+    cluster.tell()
+    async with console(cluster) as it:
+        await it.press("A")
+        assert "nothing is queued here" in it.said, "one engine stands for its own queue"
+        await it.press("*", "A")
+        assert "Abort 28 queued on e0-" in it.frame() and "and in the hub?" in it.frame()
+        await confirm(it)
+        ((name, (ids,), named),) = it.client.calls
+        assert (name, sorted(ids), named["running"]) == (
+            "abort",
+            sorted(f"3f9c0a12-{i}" for i in range(2, 30)),
+            False,
+        )
+        assert it.said == "aborted 28, 2 running go on"
+
+
 async def test_a_submission_is_aborted_whole_also_where_the_hub_has_sent_no_rows() -> None:
     cluster = small_cluster()
     cluster.submits("mc_step", 5000, rows=10)

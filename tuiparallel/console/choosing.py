@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tuiparallel.console import figures
 from tuiparallel.console.actions import Here
 from tuiparallel.console.desk import Desk
-from tuiparallel.monitor.query import TASK_FIELDS, parse
+from tuiparallel.monitor.query import ENGINE_FIELDS, TASK_FIELDS, parse
 from tuiparallel.monitor.rows import BatchView, Phase, TaskView
 from tuiparallel.wire.ids import IdRange, counter_of
 
@@ -166,12 +166,18 @@ def whose(owners: Sequence[str], desk: Desk) -> str:
 def choose(here: Here, desk: Desk) -> Chosen:
     """What an abort here would be about."""
     rows, batches = open_rows(here, desk), open_batches(here, desk)
+    everything = here.kind == "engine" and set(numbers(here)) >= _up(desk)
+    if everything:  # whoever marks all engines means what waits in the hub for any of them as well
+        batches = [batch for batch in desk.store.batches(desk.clock.time()) if not batch.finished]
+        rows = find("state:open", desk)
     running = tuple(running_now(here, desk, rows, batches))
     busy = {one.id for one in running}
     waiting = [row for row in rows if row.phase in WAITING and row.id not in busy]
     examples = tuple(f"{row.msg_id} {row.name}" for row in waiting[-NAMED:][::-1])
     where = on(here, desk, batches)
-    if here.kind == "engine":
+    if everything:
+        where += " and in the hub"
+    elif here.kind == "engine":
         engines = desk.store.engine_rows(numbers(here), desk.clock.time())
         there = sum(row.row.queue + max(0, row.row.held - (row.row.task is not None)) for row in engines)
         if there > len(waiting):
@@ -187,6 +193,11 @@ def choose(here: Here, desk: Desk) -> Chosen:
     owners = tuple(dict.fromkeys(row.client for row in rows))
     return Chosen(tuple(row.msg_id for row in waiting), owners, where, examples, len(waiting), running,
                   tasks=tuple(row.id for row in waiting))  # fmt: skip
+
+
+def _up(desk: Desk) -> set[int]:
+    """The engines that are there."""
+    return set(desk.store.engine_ids(desk.clock.time(), parse("state:up", ENGINE_FIELDS)))
 
 
 def still_waiting(chosen: Chosen, desk: Desk) -> int | None:

@@ -162,7 +162,7 @@ def _abort(action: Action, here: Here, desk: Desk) -> Deed:
 
     return Deed(
         action, _level(chosen.count, _mine(chosen.owners, desk)), question, python, aborting(False),
-        lambda reply: aborted(reply, chosen.ended),
+        lambda reply: aborted(reply, chosen.ended, started),
         (f"{figures.plural(chosen.count, 'task')} that did not start, {whose(chosen.owners, desk)}",
          f"running ones go on: {running:,}"),
         chosen.examples, f"interrupt {running:,} running too" if running else "", aborting(True) if running else None,
@@ -170,13 +170,17 @@ def _abort(action: Action, here: Here, desk: Desk) -> Deed:
     )  # fmt: skip
 
 
-def aborted(reply: Any, ended: int = 0) -> str:
-    """What became of an abort, in words; `ended` of its tasks had ended before it was asked for."""
+def aborted(reply: Any, ended: int = 0, started: Sequence[str] = ()) -> str:
+    """What became of an abort, in words; `ended` of its tasks had ended before it was asked for.
+
+    started: running tasks of the same kind; those that the abort was not about go on.
+    """
     if not isinstance(reply, Mapping):
         return "aborted"
+    told = {id for value in reply.values() if isinstance(value, Sequence) for id in value}
     counts = {key: len(value) for key, value in reply.items() if isinstance(value, Sequence)}
     parts = [f"aborted {counts.get('aborted', 0):,}"]
-    if running := counts.get("running", 0):
+    if running := counts.get("running", 0) + sum(id not in told for id in started):
         parts.append(f"{running:,} running {'goes' if running == 1 else 'go'} on")
     if (done := counts.get("done", 0) - ended) > 0:
         parts.append(f"{done:,} had ended")
