@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from tuiparallel.engine.shelf import Shelf
+from tuiparallel.wire import sources
 from tuiparallel.wire.functions import FunctionTable
 from tuiparallel.wire.known import KnownFunctions
 from tuiparallel.wire.messages import Kind, Run, RunBatch
@@ -36,3 +37,4 @@ def test_hub_and_engine_stay_in_step() -> None:
         assert len(table) <= 8
     finally:
         adopt(None)
+        sources.set_place("")

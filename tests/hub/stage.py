@@ -255,6 +255,8 @@ class EnginePeer:
                         self._take(batch)
                 case Kept(numbers):
                     self._kept(numbers)
+                case Revoke() if self.auto:
+                    self.give_back(message)
                 case _:
                     pass
         if self.auto and self.queue:
@@ -306,8 +308,9 @@ class EnginePeer:
         return self._number
 
     def give_back(self, revoke: Revoke) -> None:
-        """Answer a Revoke as an engine does."""
-        back = [lease for lease in revoke.leases if lease in self.queue]
+        """Answer a Revoke as an engine does: what never arrived goes back as well, and a late copy finds nobody."""
+        back = [lease for lease in revoke.leases if lease in self.queue or lease not in self.seen]
+        self.seen += [lease for lease in back if lease not in self.seen]
         self.queue = [lease for lease in self.queue if lease not in back]
         refused = [lease for lease in revoke.leases if lease in self.running]
         self.post(lambda number: Returned(number, back, refused))
