@@ -6,7 +6,7 @@ from tuiparallel.hub.book import Book
 from tuiparallel.hub.events import TaskEnded
 from tuiparallel.hub.registry import Session
 from tuiparallel.wire.ids import SessionId, TaskId, counter_of, task_id, unspan
-from tuiparallel.wire.messages import COUNTED, Attempt, Done, ErrorText, Extras, Got, Outcome, Ran
+from tuiparallel.wire.messages import COUNTED, Attempt, Done, ErrorText, Extras, Got, Outcome, Place, Ran
 from tuiparallel.wire.states import State
 
 UNDER_WAY = 48 << 20  # bytes of outcomes a client may have been sent and not got; they take half as much again here
@@ -91,7 +91,9 @@ class Delivery:
                 owner.backlog.append((owner.hex, counter_of(task.id)))
             else:
                 self._put(
-                    owner, owner.hex, self._outcome(task.id, effect.state, task.engine, task.attempt, effect.ran)
+                    owner,
+                    owner.hex,
+                    self._outcome(owner, task.id, effect.state, task.engine, task.attempt, effect.ran),
                 )
         for number in list(self.busy):
             self._pump(sessions[SessionId(number)])
@@ -105,6 +107,7 @@ class Delivery:
 
     def _outcome(
         self,
+        session: Session,
         task: int,
         state: State,
         engine: int | None,
@@ -113,14 +116,14 @@ class Delivery:
         received: float | None = None,
         batch: int | None = None,
     ) -> Outcome:
-        """batch: the submission of a task that may be of an earlier run, when other engines had these ids."""
+        """For this session. batch: the submission of a task that may be of an earlier run, when other engines had these ids."""
         attempts: list[Attempt] = []
         if attempt > 1:
             attempts = [
                 Attempt(engine_, began, ended, outcome)
                 for _, engine_, began, ended, outcome in self.book.history.attempts_of(task)
             ]
-        uuid, host = self._place(engine, batch)
+        place = self._place(engine, batch)
         return Outcome(
             counter_of(task),
             state,
@@ -133,21 +136,20 @@ class Delivery:
             attempts,
             ran.blobs,
             received,
-            uuid,
-            host,
+            -1 if place is None else session.places.setdefault(place, len(session.places)),
         )
 
-    def _place(self, engine: int | None, batch: int | None) -> tuple[str, str]:
-        """uuid and host of the engine that a task ended on."""
+    def _place(self, engine: int | None, batch: int | None) -> Place | None:
+        """uuid and host of the engine that a task ended on; None when there was none, or it is not known."""
         if engine is None:
-            return "", ""
+            return None
         history = self.book.history if batch is not None else None
         if history is not None and batch is not None and (run := history.run_of(batch)) != history.run:
-            return (history.engine_of(run, engine) if run is not None else None) or ("", "")
+            return history.engine_of(run, engine) if run is not None else None
         record = self.book.registry.engines.get(engine)
         if record is not None:
             return record.uuid, record.host
-        return (history.engine_of(history.run, engine) if history is not None else None) or ("", "")
+        return history.engine_of(history.run, engine) if history is not None else None
 
     def _put(self, session: Session, hex: str, outcome: Outcome) -> None:
         session.fresh.setdefault(hex, []).append(outcome)
@@ -177,7 +179,7 @@ class Delivery:
             self._read(session, part)
         for hex, outcomes in session.fresh.items():
             self._pack(session, hex, outcomes)
-        session.fresh = {}
+        session.fresh, session.places = {}, {}
         if not session.backlog:
             self.busy.discard(session.number)
 
@@ -186,16 +188,17 @@ class Delivery:
 
     def _pack(self, session: Session, hex: str, outcomes: list[Outcome]) -> None:
         start = size = light = 0
+        places = list(session.places)
         accepted = self.book.accepted.take(session.number)
         for position, outcome in enumerate(outcomes):
             weight = len(outcome.body)
             full = size + weight > FRAME_LIMIT or light > LIGHT_LIMIT or position - start >= MOST_OUTCOMES
             if position > start and full:
-                self.book.out.client(session, Done(hex, outcomes[start:position], accepted))
+                self.book.out.client(session, Done(hex, outcomes[start:position], accepted, places))
                 start, size, light, accepted = position, 0, 0, []
             size += weight
             light += weight + OVERHEAD if weight <= COUNTED else 0
-        self.book.out.client(session, Done(hex, outcomes[start:], accepted))
+        self.book.out.client(session, Done(hex, outcomes[start:], accepted, places))
 
     def _read(self, session: Session, names: list[tuple[str, int]]) -> None:
         """Outcomes from the history, as long as the client's window has room; the rest goes back to the backlog."""
@@ -225,7 +228,9 @@ class Delivery:
                 text = f"the result of {hex}-{counter} is damaged on disk: submit it anew"
                 self._put(session, hex, _error(counter, "ResultExpired", text))
             else:
-                self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran, row[7], row[1]))
+                self._put(
+                    session, hex, self._outcome(session, id, State(row[2]), row[3], row[4], ran, row[7], row[1])
+                )
 
     def take_back(self, session: Session, message: Done) -> None:
         """The client's connection is full: these go again later, from the history."""

@@ -100,7 +100,10 @@ class Executor:
         self._uncounted.append((ended, over, date))
 
     def account(self) -> None:
-        """Count what was submitted and what has ended, for people who watch: after the results have left, since somebody waits for those."""
+        """Count what was submitted and what has ended, for people who watch.
+
+        After the results have left, since somebody waits for those.
+        """
         uncounted, self._uncounted = self._uncounted, []
         book = self.book
         submitted, book.submitted = book.submitted, []

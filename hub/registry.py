@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tuiparallel.wire.ids import COUNTER_BITS, EngineId, SessionId, task_id
 from tuiparallel.wire.known import KnownFunctions
-from tuiparallel.wire.messages import ErrorText, Exited, Outcome, Reply, Vital
+from tuiparallel.wire.messages import ErrorText, Exited, Outcome, Place, Reply, Vital
 from tuiparallel.wire.states import EngineState
 
 Peer = bytes
@@ -69,6 +69,7 @@ class Session:
     backlog: deque[tuple[str, int]] = field(default_factory=deque)  # outcomes to be sent when there is room
     blocked_until: float = 0.0  # its pipe was full: no outcomes before this, monotonic
     fresh: dict[str, list[Outcome]] = field(default_factory=dict)  # outcomes of this turn, by session
+    places: dict[Place, int] = field(default_factory=dict)  # of their engines, numbered
     rejected: dict[int, tuple[int, ErrorText]] = field(default_factory=dict)  # Submits by first: how many, and why
     commands: dict[int, Reply | None] = field(
         default_factory=dict
@@ -171,6 +172,7 @@ class Registry:
         session.sizes.clear()
         session.backlog.clear()
         session.fresh.clear()
+        session.places.clear()
         self.session_of_peer[peer] = session
 
     def disconnect_session(self, session: Session) -> None:
@@ -184,6 +186,7 @@ class Registry:
         session.sizes.clear()
         session.backlog.clear()
         session.fresh.clear()
+        session.places.clear()
 
     def forget_session(self, session: Session) -> None:
         """A session that left long ago, and of which nothing is on record."""

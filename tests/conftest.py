@@ -6,6 +6,7 @@ and after each test. A live cluster shared by a module is made before the first 
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -113,6 +114,7 @@ def _no_leaks(request: pytest.FixtureRequest, _own_home: None) -> Iterator[None]
     deadline = Deadline(SystemClock(), PATIENCE)
     pause = threading.Event()
     while not clean():
+        gc.collect()  # what only a traceback holds is no leak
         if deadline.passed():
             left = ", ".join(f"{what}: {items}" for what, items in found.items() if items)
             pytest.fail(f"the test leaves behind {left}")

@@ -41,6 +41,7 @@ from tuiparallel.wire.messages import (
     Notice,
     Observe,
     Outcome,
+    Place,
     Query,
     Ran,
     Rejected,
@@ -100,6 +101,7 @@ class ClientPeer:
         self.next = 0
         self.heard: list[Message] = []
         self.outcomes: dict[tuple[str, int], list[Outcome]] = {}
+        self.places: dict[tuple[str, int], Place] = {}  # uuid and host of the engine that ended a task
         self.sends_got = True
         self._request = 0
         self.protocol, self.observer = protocol, observer
@@ -119,9 +121,11 @@ class ClientPeer:
                     self.link.ack(firsts)
                 case Rejected(first):
                     self.link.ack([first])
-                case Done(session, outcomes, accepted):
+                case Done(session, outcomes, accepted, places):
                     self.link.ack(accepted)
                     for outcome in outcomes:
+                        if outcome.place >= 0:
+                            self.places[session, outcome.task] = places[outcome.place]
                         self.outcomes.setdefault((session, outcome.task), []).append(outcome)
                     if self.sends_got:
                         self.link.send(Got([(session, outcome.task, 1) for outcome in outcomes]))
@@ -168,6 +172,11 @@ class ClientPeer:
         key = (hex or self.hex, counter)
         self.stage.until(lambda: key in self.outcomes, f"the outcome of {key}")
         return self.outcomes[key][0]
+
+    def uuid(self, counter: int, hex: str | None = None) -> str:
+        """Of the engine that a task ended on, waited for."""
+        self.outcome(counter, hex)
+        return self.places[hex or self.hex, counter][0]
 
     def state(self, counter: int) -> State:
         return State(self.outcome(counter).state)

@@ -57,7 +57,7 @@ def test_tasks_of_an_earlier_run_keep_their_engines(stage: Stage) -> None:
     found = client.ask("db_query", query={"engine_uuid": "old"}, keys=["msg_id"])
     assert [row["msg_id"] for row in found] == ["aa-0", "aa-1", "aa-2"]
     client.ask("get_result", tasks=[("aa", 1, 1)])
-    assert (client.outcome(1, "aa").uuid, client.outcome(1).uuid) == ("old", "new")
+    assert (client.uuid(1, "aa"), client.uuid(1)) == ("old", "new")
 
 
 def test_what_is_asked_by_engine_id_is_about_this_run(stage: Stage) -> None:
@@ -98,12 +98,12 @@ def test_a_restarted_hub_goes_on_in_its_run(stage: Stage) -> None:
     assert stage.history.run == run
     client = stage.client("bb")
     client.ask("get_result", tasks=[("aa", 0, 1)])
-    assert client.outcome(0, "aa").uuid == "one"
+    assert client.uuid(0, "aa") == "one"
     assert stage.engine("two").id == 1
     gone = stage.book.registry.engines[0]
     stage.book.registry.forget_engine(gone)  # one of more than are remembered
     client.ask("get_result", tasks=[("aa", 1, 1)])
-    assert client.outcome(1, "aa").uuid == "one"
+    assert client.uuid(1, "aa") == "one"
 
 
 def test_engines_nobody_saw_leaving_left_with_their_run(history: History) -> None:

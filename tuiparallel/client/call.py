@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tuiparallel.errors import DeserializationError, RemoteError
 from tuiparallel.wire.failures import to_exception
-from tuiparallel.wire.messages import Attempt, ErrorText, Extras, Outcome, Work
+from tuiparallel.wire.messages import Attempt, ErrorText, Extras, Outcome, Place, Work
 from tuiparallel.wire.objects import unpack
 from tuiparallel.wire.states import State
 
@@ -44,6 +44,7 @@ class Call:
         "left",
         "mapped",
         "outcomes",
+        "places",
         "received",
         "sent",
         "size",
@@ -75,6 +76,7 @@ class Call:
         self.received: list[float | None] = [None] * count
         self.left = count
         self.failed = 0
+        self.places: dict[int, Place] | None = None  # engines that ran some of it: uuid and host
         self.submitted: float | None = None  # seconds since the epoch, where it differs from the work's
         self.size: int | Sequence[int] | None = (
             None  # bytes of the packed calls with their blobs, one for all or each
@@ -87,10 +89,14 @@ class Call:
         self.mapped: dict[int, Mapped] | None = None  # large buffers of results that were not unpacked yet
         self.sizes: dict[int, int] | None = None  # of results that were let go when they were unpacked
 
-    def settle(self, index: int, outcome: Outcome, received: float | None) -> bool:
-        """Take a task's outcome; False when it is a copy of one that is there."""
+    def settle(self, index: int, outcome: Outcome, received: float | None, places: Sequence[Place] = ()) -> bool:
+        """Take a task's outcome; False when it is a copy of one that is there. places: those of its Done."""
         if self.outcomes[index] is not None:
             return False
+        engine = outcome.engine
+        if engine is not None and outcome.place >= 0 and (self.places is None or engine not in self.places):
+            self.places = self.places or {}
+            self.places[engine] = places[outcome.place]
         self.received[index] = received
         self.outcomes[index] = outcome
         if outcome.blobs and self.blobs is not None:
@@ -149,8 +155,15 @@ class Call:
             self.sizes[index] = self.result_size(index) or 0
             self.outcomes[index] = Outcome(
                 outcome.task, outcome.state, outcome.engine, outcome.started, outcome.completed, outcome.attempt,
-                b"", outcome.extras, outcome.attempts, outcome.blobs, outcome.received, outcome.uuid, outcome.host,
+                b"", outcome.extras, outcome.attempts, outcome.blobs, outcome.received, outcome.place,
             )  # fmt: skip
+
+    def place_of(self, index: int) -> Place | None:
+        """uuid and host of the engine that a task has ended on; None when there is none, or nobody knows."""
+        outcome = self.outcomes[index]
+        if outcome is None or outcome.engine is None or self.places is None:
+            return None
+        return self.places.get(outcome.engine)
 
     def size_of(self, index: int) -> int | None:
         """Bytes of a task's packed call, its blobs included; None when it is not known here."""

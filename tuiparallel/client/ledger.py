@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import weakref
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tuiparallel.client.call import Call
 from tuiparallel.wire.ids import Span, spans
-from tuiparallel.wire.messages import MAX_BATCH, Outcome
+from tuiparallel.wire.messages import MAX_BATCH, Outcome, Place
 
 
 class _CallRef(weakref.ref[Call]):
@@ -101,8 +101,17 @@ class Ledger:
 
     # Outcomes ---------------------------------------------------------------------------------------------------
 
-    def settle(self, outcomes: Iterable[Outcome], received: float, watched: Callable[[Call], None]) -> None:
-        """Hand outcomes to their Calls; watched(call) is told of each that has watchers. One thread at a time."""
+    def settle(
+        self,
+        outcomes: Iterable[Outcome],
+        received: float,
+        watched: Callable[[Call], None],
+        places: Sequence[Place] = (),
+    ) -> None:
+        """Hand outcomes to their Calls; watched(call) is told of each that has watchers. One thread at a time.
+
+        places: uuid and host of engines, as in Done.
+        """
         last: Call | None = None
         changed: dict[Call, None] = {}
         for outcome in outcomes:
@@ -116,7 +125,8 @@ class Ledger:
                     continue  # nobody holds it any more
                 call, index = found
                 last = call
-            if call.settle(index, outcome, received if not call.foreign else _had(outcome)) and call.watchers:
+            had = received if not call.foreign else _had(outcome)
+            if call.settle(index, outcome, had, places) and call.watchers:
                 changed[call] = None
         for call in changed:
             watched(call)

@@ -103,7 +103,9 @@ def metadata_of(call: Call, index: int) -> Metadata:
     found["status"] = "ok" if outcome.state == State.DONE else "error"
     if outcome.engine is not None:
         found["engine_id"] = outcome.engine
-    found["engine_uuid"], found["host"] = outcome.uuid, outcome.host
+    place = call.place_of(index)
+    if place is not None:
+        found["engine_uuid"], found["host"] = place
     found["started"], found["completed"] = moment(outcome.started), moment(outcome.completed)
     found["received"] = moment(call.received[index])
     found["result_size"] = call.result_size(index)
@@ -119,7 +121,7 @@ def metadata_of(call: Call, index: int) -> Metadata:
     if outcome.state != State.DONE:
         error = call.error(index)
         found["error"] = error
-        if isinstance(error, RemoteError) and not outcome.uuid:
+        if isinstance(error, RemoteError) and place is None:
             found["engine_uuid"] = error.engine_info["engine_uuid"]
     if outcome.extras is not None:
         _add_extras(found, call, outcome.extras)

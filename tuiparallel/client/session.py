@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ from tuiparallel.wire.messages import (
     Notice,
     Observe,
     Outcome,
+    Place,
     Query,
     Refused,
     Rejected,
@@ -286,10 +287,10 @@ class Session:
         got: dict[str, list[int]] = {}
         for message in messages:
             match message:
-                case Done(session, outcomes, accepted):
+                case Done(session, outcomes, accepted, places):
                     if accepted:
                         self.submitter.accepted(accepted)
-                    self.settle(session, outcomes, now)
+                    self.settle(session, outcomes, now, places)
                     large = [outcome.task for outcome in outcomes if outcome.blobs or len(outcome.body) > COUNTED]
                     if large:
                         got.setdefault(session, []).extend(large)
@@ -318,11 +319,11 @@ class Session:
             ranges = [(session, *span) for session, tasks in got.items() for span in spans(sorted(tasks))]
             self.link.send(Got(ranges))
 
-    def settle(self, session: str, outcomes: Iterable[Outcome], now: float) -> None:
+    def settle(self, session: str, outcomes: Iterable[Outcome], now: float, places: Sequence[Place] = ()) -> None:
         """Hand outcomes to those who want them."""
         ledger = self.ledgers.get(session)
         if ledger is not None:
-            ledger.settle(outcomes, now, _call_changed)
+            ledger.settle(outcomes, now, _call_changed, places)
 
     def idle(self) -> None:
         """Called now and then by the background: whoever waits for a hub that stays away must be told."""

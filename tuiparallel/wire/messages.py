@@ -120,6 +120,9 @@ class Extras(Part, frozen=True):
     error: ErrorText | None = None
 
 
+Place = tuple[str, str]  # an engine's uuid and host
+
+
 class Outcome(Part, frozen=True):
     """How a task ended, as its client gets it. Times are seconds since the epoch, None when it never started.
 
@@ -137,8 +140,7 @@ class Outcome(Part, frozen=True):
     attempts: list[Attempt] = []
     blobs: list[tuple[str, int]] = []
     received: float | None = None  # when the hub had it, where it was read from the history
-    uuid: str = ""  # of the engine; empty when the hub no longer knows
-    host: str = ""
+    place: int = -1  # the engine's in Done.places; -1: there was none, or the hub no longer knows it
 
 
 class Lease(Part, frozen=True):
@@ -380,6 +382,7 @@ class Done(Message, frozen=True):
     session: str
     outcomes: list[Outcome]
     accepted: list[int] = []  # the receiver's Submits that are on record, as in Accepted
+    places: list[Place] = []  # of the engines: once, since many outcomes come from few
 
 
 class Reply(Message, frozen=True):
