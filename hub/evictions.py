@@ -130,12 +130,17 @@ class Evictions:
 
     def _release(self, used: list[tuple[int, int]]) -> None:
         """So many tasks of these bundles are forgotten: bundles that no task names go too."""
-        for bundle, number in used:
-            self._db.execute("UPDATE uses SET left=left-? WHERE bundle=?", (number, bundle))
-            if self._db.execute("DELETE FROM uses WHERE bundle=? AND left<=0", (bundle,)).rowcount:
-                row = self._db.execute("SELECT output FROM bundles WHERE id=?", (bundle,)).fetchone()
-                self.output -= row[0] if row is not None else 0
-                self._db.execute("DELETE FROM bundles WHERE id=?", (bundle,))
+        if not used:
+            return
+        self._db.executemany("UPDATE uses SET left=left-? WHERE bundle=?", [(number, bundle) for bundle, number in used])
+        bundles = [bundle for bundle, _ in used]
+        among = (min(bundles), max(bundles))
+        gone = self._db.execute("SELECT bundle FROM uses WHERE bundle>=? AND bundle<=? AND left<=0", among).fetchall()
+        if self.output:
+            sizes = (self._db.execute("SELECT output FROM bundles WHERE id=?", one).fetchone() for one in gone)
+            self.output -= sum(row[0] for row in sizes if row is not None)
+        self._db.executemany("DELETE FROM bundles WHERE id=?", gone)
+        self._db.execute("DELETE FROM uses WHERE bundle>=? AND bundle<=? AND left<=0", among)
 
     def unused(self, names: Iterable[str]) -> list[str]:
         """Those of these blobs that no task names."""
