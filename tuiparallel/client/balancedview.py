@@ -14,6 +14,7 @@ from tuiparallel.client.targets import chosen
 from tuiparallel.client.view import View, apply_order
 from tuiparallel.wire.functions import pack_function
 from tuiparallel.wire.messages import MAX_BATCH, Kind
+from tuiparallel.wire.objects import BATCH_LIMIT, plain_calls
 
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
@@ -107,10 +108,8 @@ class LoadBalancedView(View):
                     calls.append(self._pack((chunk, options.constants, options.return_exceptions, first), {}))
                 parts += self._send_each(order, calls)
         else:
-            pack, constants = self._pack, options.constants
-            step = MAX_BATCH
-            for start in range(0, len(rows), step):
-                parts += self._send_each(order, [pack(row, constants) for row in rows[start : start + step]])
+            for start in range(0, len(rows), MAX_BATCH):
+                parts += self._send_rows(order, rows[start : start + MAX_BATCH], options.constants)
         return AsyncMapResult(
             self._client,
             parts,
@@ -121,14 +120,20 @@ class LoadBalancedView(View):
             return_exceptions=options.return_exceptions,
         )
 
+    def _send_rows(self, order: Order, rows: list[tuple[Any, ...]], constants: dict[str, Any]) -> list[Part]:
+        """A task per row, at most MAX_BATCH of them."""
+        bodies = plain_calls(rows, constants)
+        if bodies is not None:
+            return [self._submit(order, bodies, len(bodies), None)]
+        return self._send_each(order, [self._pack(row, constants) for row in rows])
+
     def _send_each(self, order: Order, calls: list[Any]) -> list[Part]:
         """A task per packed call, in Submits that stay below what a frame may hold."""
-        limit = 4 << 20
         parts: list[Part] = []
         start = size = 0
         for end, call in enumerate(calls):
             size += len(call.body)
-            if size > limit and end > start:
+            if size > BATCH_LIMIT and end > start:
                 parts += self._send(order, calls[start:end], None, end - start)
                 start, size = end, len(call.body)
         return parts + self._send(order, calls[start:], None, len(calls) - start)

@@ -7,12 +7,13 @@ clock in this file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pickle import loads
 from typing import TYPE_CHECKING, Any, Final
 
 from tuiparallel.errors import DeserializationError, RemoteError
 from tuiparallel.wire.failures import to_exception
 from tuiparallel.wire.messages import Attempt, ErrorText, Extras, Outcome, Place, Work
-from tuiparallel.wire.objects import unpack
+from tuiparallel.wire.objects import PLAIN, unpack
 from tuiparallel.wire.states import State
 
 if TYPE_CHECKING:
@@ -136,6 +137,25 @@ class Call:
             raise error
         assert self.values is not None
         return self.values[index]
+
+    def values_of(self, first: int, count: int) -> list[Any]:
+        """The values of tasks that have all ended with one. What cannot be unpacked is in `errors` afterwards."""
+        if self.values is None:
+            self.values = [_UNSET] * self.count
+        values, outcomes = self.values, self.outcomes
+        for index in range(first, first + count):
+            if values[index] is _UNSET:
+                outcome = outcomes[index]
+                assert outcome is not None
+                body = outcome.body
+                if len(body) <= _WORTH_FREEING and body[:1] == PLAIN:
+                    try:
+                        values[index] = loads(body)
+                        continue
+                    except Exception:
+                        pass  # said below
+                self._unpack(index, outcome)
+        return values[first : first + count]
 
     def _unpack(self, index: int, outcome: Outcome) -> None:
         if self.values is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tuiparallel.client.call import Call
 from tuiparallel.wire.ids import Span, spans
@@ -103,7 +103,7 @@ class Ledger:
 
     def settle(
         self,
-        outcomes: Iterable[Outcome],
+        outcomes: Sequence[Outcome],
         received: float,
         watched: Callable[[Call], None],
         places: Sequence[Place] = (),
@@ -112,45 +112,56 @@ class Ledger:
 
         places: uuid and host of engines, as in Done.
         """
-        last: Call | None = None
+        self._ended(outcomes)
+        call: Call | None = None
+        first = end = 0
         changed: dict[Call, None] = {}
         for outcome in outcomes:
             counter = outcome.task
-            self._ended(counter)
-            if last is not None and last.first <= counter < last.first + last.count:
-                call, index = last, counter - last.first
-            else:
+            if call is None or not first <= counter < end:
                 found = self.find(counter)
                 if found is None:
                     continue  # nobody holds it any more
-                call, index = found
-                last = call
+                call = found[0]
+                first, end = call.first, call.first + call.count
             had = received if not call.foreign else _had(outcome)
-            if call.settle(index, outcome, had, places) and call.watchers:
+            if call.settle(counter - first, outcome, had, places) and call.watchers:
                 changed[call] = None
         for call in changed:
             watched(call)
 
-    def _ended(self, counter: int) -> None:
-        if counter in self._singles:
-            with self._lock:
-                self._singles.discard(counter)
-                self.outstanding -= 1
-            return
-        if not self._stretches:
-            return
-        with self._lock:
-            at = bisect_right(self._stretches, counter, key=_first) - 1
-            if at < 0:
-                return
-            stretch = self._stretches[at]
+    def _ended(self, outcomes: Sequence[Outcome]) -> None:
+        """These are not outstanding any more, from before anybody can see that they have ended."""
+        stretch: _Stretch | None = None
+        ended = 0
+        for outcome in outcomes:
+            counter = outcome.task
+            if stretch is None or not stretch.first <= counter < stretch.end:
+                if counter in self._singles:
+                    self._singles.discard(counter)
+                    ended += 1
+                    continue
+                stretch = self._stretch_of(counter)
+                if stretch is None:
+                    continue
             index = counter - stretch.first
-            if counter < stretch.end and stretch.awaited[index]:
+            if stretch.awaited[index]:
                 stretch.awaited[index] = 0
                 stretch.left -= 1
-                self.outstanding -= 1
+                ended += 1
                 if not stretch.left:
-                    del self._stretches[at]
+                    self._drop(stretch)
+        with self._lock:
+            self.outstanding -= ended
+
+    def _drop(self, stretch: _Stretch) -> None:
+        with self._lock:
+            del self._stretches[bisect_right(self._stretches, stretch.first, key=_first) - 1]
+
+    def _stretch_of(self, counter: int) -> _Stretch | None:
+        with self._lock:
+            at = bisect_right(self._stretches, counter, key=_first) - 1
+            return self._stretches[at] if at >= 0 and counter < self._stretches[at].end else None
 
     # Outstanding ------------------------------------------------------------------------------------------------
 
@@ -158,12 +169,8 @@ class Ledger:
         """Whether this client submitted the task and has no outcome yet."""
         if counter in self._singles:
             return True
-        with self._lock:
-            at = bisect_right(self._stretches, counter, key=_first) - 1
-            if at < 0:
-                return False
-            stretch = self._stretches[at]
-            return counter < stretch.end and bool(stretch.awaited[counter - stretch.first])
+        stretch = self._stretch_of(counter)
+        return stretch is not None and bool(stretch.awaited[counter - stretch.first])
 
     def open_counters(self) -> list[int]:
         """Counters of all outstanding tasks, ascending."""

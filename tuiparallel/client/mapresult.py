@@ -76,9 +76,9 @@ class AsyncMapResult(AsyncResult):
         errors: list[Exception] = []
         if self._sizes is None:
             for call, first, count in self._parts:
-                if call.failed:
+                if call.failed or call.errors:
                     break
-                values += map(call.value, range(first, first + count)) if not call.errors else ()
+                values += call.values_of(first, count)
                 if call.errors:
                     break
             else:

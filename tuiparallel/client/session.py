@@ -319,7 +319,7 @@ class Session:
             ranges = [(session, *span) for session, tasks in got.items() for span in spans(sorted(tasks))]
             self.link.send(Got(ranges))
 
-    def settle(self, session: str, outcomes: Iterable[Outcome], now: float, places: Sequence[Place] = ()) -> None:
+    def settle(self, session: str, outcomes: Sequence[Outcome], now: float, places: Sequence[Place] = ()) -> None:
         """Hand outcomes to those who want them."""
         ledger = self.ledgers.get(session)
         if ledger is not None:

@@ -18,11 +18,11 @@ from tuiparallel.client.ledger import Ledger
 from tuiparallel.link.link import Link
 from tuiparallel.wire.functions import FunctionCode
 from tuiparallel.wire.messages import MAX_BATCH, BlobUse, ErrorText, Need, Submit, Work
+from tuiparallel.wire.objects import BATCH_LIMIT
 from tuiparallel.wire.states import State
 
 TASKS_UNDER_WAY = 10_000  # unacknowledged tasks at which submitting waits
 BYTES_UNDER_WAY = 256 << 20  # unacknowledged bytes at which submitting waits
-BATCH_BYTES = 4 << 20  # of bodies in one Submit, well below MAX_FRAME
 
 
 class Settings(NamedTuple):
@@ -156,7 +156,7 @@ class Submitter:
         bundle.bytes += len(body)
         if targets is not None:
             bundle.targets.append(targets[0])
-        if not self._under_way or len(bundle.bodies) >= MAX_BATCH or bundle.bytes >= BATCH_BYTES:
+        if not self._under_way or len(bundle.bodies) >= MAX_BATCH or bundle.bytes >= BATCH_LIMIT:
             self._flush()
 
     def flush(self) -> None:

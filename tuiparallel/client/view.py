@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from tuiparallel.client.asyncresult import AsyncResult, Part
 from tuiparallel.client.dependency import as_need
 from tuiparallel.client.flags import Flag, Flagged, given
+from tuiparallel.client.handover import Writing
 from tuiparallel.client.history import History
 from tuiparallel.client.mapoptions import MAP_OPTIONS, MapOptions
 from tuiparallel.client.mapresult import AsyncMapResult
@@ -93,14 +94,10 @@ class View(OwnTasks, Flagged):
         self, order: Order, calls: Sequence[PackedCall], targets: Sequence[int] | None, count: int
     ) -> list[Part]:
         """Submit `count` tasks: a packed call each, or one that all share. In slices of MAX_BATCH."""
-        submitter = self._session.submitter
         if count == 1:
             only = calls[0]
-            sent = submitter.submit(
-                order, [only.body], 1, targets, uses(only.blobs) if only.blobs else (), only.writing
-            )
-            self._remember(sent.first, 1)
-            return [Part(sent, 0, 1)]
+            blobs_of_it = uses(only.blobs) if only.blobs else ()
+            return [self._submit(order, [only.body], 1, targets, blobs_of_it, only.writing)]
         shared = len(calls) == 1
         parts: list[Part] = []
         for start in range(0, count, MAX_BATCH):
@@ -116,21 +113,24 @@ class View(OwnTasks, Flagged):
                         writing = call.writing
                     else:
                         writing.held += call.writing.held
-            call_record = submitter.submit(
-                order,
-                [call.body for call in here],
-                size,
-                targets[start : start + size] if targets is not None else None,
-                blobs,
-                writing,
-            )
-            self._remember(call_record.first, size)
-            parts.append(Part(call_record, 0, size))
+            places = targets[start : start + size] if targets is not None else None
+            parts.append(self._submit(order, [call.body for call in here], size, places, blobs, writing))
         return parts
 
-    def _remember(self, first: int, count: int) -> None:
+    def _submit(
+        self,
+        order: Order,
+        bodies: list[bytes],
+        count: int,
+        targets: Sequence[int] | None,
+        blobs: Sequence[BlobUse] = (),
+        writing: Writing | None = None,
+    ) -> Part:
+        """One Submit, and its place in the view's history."""
+        sent = self._session.submitter.submit(order, bodies, count, targets, blobs, writing)
         with self._history_lock:
-            self._history.add(first, count)
+            self._history.add(sent.first, count)
+        return Part(sent, 0, count)
 
     def _pack(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PackedCall:
         return pack_arguments(self._session.handover, args, kwargs)

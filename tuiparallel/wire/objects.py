@@ -13,6 +13,8 @@ from __future__ import annotations
 import pickle
 import sys
 from _pickle import PickleBuffer
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NoReturn
 
 import msgspec
@@ -28,6 +30,7 @@ is written, mapped and removed at about the same cost as a row of 16 kB; from th
 all others wait for, has hardly any part in it."""
 
 ROOMLESS_LIMIT = 1 << 20  # bytes up to which a buffer stays in the body when there is no room for blobs
+BATCH_LIMIT = 4 << 20  # bytes of bodies in one Submit, well below what a frame may hold
 ALIGNMENT = 16
 ATOMS = frozenset({int, float, bool, str, complex, type(None)})
 PLAIN = b"\x80"  # how every pickle begins
@@ -120,6 +123,19 @@ def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any], store: BlobStore | 
     except Exception as failure:
         raise _unsendable((tuple(rest), named), "call", failure) from failure
     return _general(stream, buffers, specials, store)
+
+
+def plain_calls(rows: Sequence[tuple[Any, ...]], kwargs: dict[str, Any]) -> list[bytes] | None:
+    """The bodies of calls that have numbers, short texts and the like for arguments; None when any has others.
+
+    As pack_call makes them one by one. Together they are no larger than BATCH_LIMIT.
+    """
+    if not (ATOMS.issuperset(map(type, chain.from_iterable(rows))) and ATOMS.issuperset(map(type, kwargs.values()))):
+        return None
+    dumps = pickle.dumps
+    bodies = [dumps((row, kwargs), 5) for row in rows]
+    sizes = list(map(len, bodies))
+    return bodies if sum(sizes) <= BATCH_LIMIT and max(sizes, default=0) <= INLINE_LIMIT else None
 
 
 def unpack_call(body: bytes | memoryview, store: BlobReader | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
