@@ -205,9 +205,9 @@ class AsyncResult(Facts, Output, Ending):
         CompositeError, also when only one failed; EngineError, AbortedTask, TaskTimeout and ResultExpired for what
         became of the task; DeserializationError when the value cannot be unpacked here; HubUnreachable, ClientClosed.
         """
-        if not self.ready() and not self._wait(timeout, return_when):
+        if not self._wait(timeout, return_when):
             raise TimeoutError(self._late(timeout))
-        if not self.ready():
+        if return_when is not None and not self.ready():
             failed = [self._error(call, index) for call, index in self._ended_tasks()]
             found = [error for error in failed if error is not None]
             if found:

@@ -82,7 +82,8 @@ class Receiver:
             self._lapsed()
             if self._turning.acquire(blocking=False):
                 try:
-                    self._drive(ready, deadline)
+                    if self._drive(ready, deadline):
+                        return True
                 finally:
                     self._turning.release()
                     self._hand_over()
@@ -90,7 +91,8 @@ class Receiver:
                 self._stand_by(ready, deadline)
         return True
 
-    def _drive(self, ready: Callable[[], bool], deadline: Deadline) -> None:
+    def _drive(self, ready: Callable[[], bool], deadline: Deadline) -> bool:
+        """Turn the link until ready(), which is what it returns, or until the time is over."""
         self._drivers += 1
         self._driving = True
         began = self._link.clock.monotonic()
@@ -98,12 +100,13 @@ class Receiver:
             while not ready():
                 left = deadline.left()
                 if left == 0.0 or self._closed:
-                    return
+                    return False
                 messages = self._link.turn(_LOOK if left is None else min(left, _LOOK), self._vigil)
                 if messages:
                     self._take(messages)
                 else:
                     self._lapsed()
+            return True
         except BaseException:
             # Ctrl-C may have fallen between receiving and handling: a new greeting brings again what is awaited.
             self._link.greet_again()

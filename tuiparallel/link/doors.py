@@ -110,7 +110,8 @@ class Doors:
             handle = int(socket.getsockopt(zmq.FD))
             self._role_of[handle] = role
             self._poll.register(handle, select.POLLIN)
-        self._ready: list[Role] = list(Role)
+        self._ready: list[Role] = list(Role)  # what the last wait has found
+        self._crowded: list[Role] = []  # those of them that had something before the wait began
 
     def watch(self, handle: int) -> None:
         """Let wait() also end when this descriptor is readable."""
@@ -118,17 +119,17 @@ class Doors:
 
     def wait(self, timeout: float | None) -> bool:
         """Whether something can be read, after at most `timeout` seconds (None: for ever). May return early."""
-        ready = self._ready = [role for role in _ROLES if self._unsure[role] and self._look(role)]
-        if ready:
+        self._crowded = [role for role in _ROLES if self._unsure[role] and self._look(role)]
+        if self._crowded:
+            self._ready = self._crowded
             return True
-        other = False
-        for handle, _ in self._vigil.wait(self._poll.poll, timeout):
+        self._ready = []
+        found = self._vigil.wait(self._poll.poll, timeout)
+        for handle, _ in found:
             role = self._role_of.get(handle)
-            if role is None:
-                other = True
-            elif self._look(role):
-                ready.append(role)
-        return other or bool(ready)
+            if role is not None:
+                self._ready.append(role)
+        return bool(found)
 
     def _look(self, role: Role) -> bool:
         """Whether a message can be taken from this socket."""
@@ -140,13 +141,18 @@ class Doors:
         arrived: list[tuple[Role, Peer, Message]] = []
         for role in self._ready:
             socket = self._sockets[role]
+            # Of a socket that was waited for, a lone message is the rule, and looking for a second one costs more than
+            # reading it: the next wait begins with a look.
+            most = messages_limit if role in self._crowded else 1
             size = count = 0
-            while size < bytes_limit and count < messages_limit and (count == 0 or self._look(role)):
+            while size < bytes_limit and count < most and (count == 0 or self._look(role)):
                 try:
                     peer, frame, whole = _receive(socket)
                 except zmq.Again:
+                    self._unsure[role] = False
                     break  # what made the socket readable was for 0MQ itself
                 count += 1
+                self._unsure[role] = True
                 if not whole:
                     self.malformed += 1
                     continue
@@ -242,12 +248,12 @@ class Doors:
 def _receive(socket: zmq.Socket[bytes]) -> tuple[Peer, bytes, bool]:
     """The next message: who sent it, its frame, and whether that was all of it. Raises zmq.Again."""
     peer = socket.recv(NOBLOCK)
-    frame = socket.recv(NOBLOCK)
-    if not socket.getsockopt(_RCVMORE):
-        return peer, frame, True
+    frame = socket.recv(NOBLOCK, False)
+    if not frame.more:
+        return peer, frame.bytes, True
     while socket.getsockopt(_RCVMORE):
         socket.recv(NOBLOCK)
-    return peer, frame, False
+    return peer, b"", False
 
 
 def _configure(socket: zmq.Socket[bytes], heartbeat: tuple[float, float]) -> None:

@@ -216,19 +216,23 @@ class Link:
             return []
         finally:
             self._polling = False
+        announced = False
         for handle, _ in ready:
             if handle == self._wakeup_fd:
                 self._wakeup.clear()
             elif handle == self._monitor_fd:
                 self._watch()
-        messages = self._drain()
+            else:
+                announced = True
+        messages = self._drain(announced)
         self._turns += 1
         if not messages or self._stalled or self._turns % _OFTEN == 0:
             self._upkeep()
         self._polling = False
         return messages
 
-    def _drain(self) -> list[Message]:
+    def _drain(self, announced: bool = False) -> list[Message]:
+        """What has arrived. announced: the socket's descriptor has signalled, so there is no need to look first."""
         frames: list[bytes] = []
         with self._lock:
             if self.state is LinkState.CLOSED:
@@ -236,8 +240,12 @@ class Link:
             # A lone frame is the rule, and looking for a second one costs more than reading it: the next turn begins
             # with a look. From the second one on there are many.
             most = _DRAIN if self._crowded else 1
-            while len(frames) < most and readable(self._socket):
-                frames.append(self._socket.recv(NOBLOCK))
+            while len(frames) < most and (announced or readable(self._socket)):
+                announced = False
+                try:
+                    frames.append(self._socket.recv(NOBLOCK))
+                except zmq.Again:
+                    break  # what it signalled was for 0MQ itself
             self._crowded = len(frames) > 1 or (bool(frames) and not self._crowded)
             self._polling = not frames  # from here on, until whoever turns has something, or has looked again
         messages: list[Message] = []
