@@ -5,7 +5,7 @@ from __future__ import annotations
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.events import TaskEnded
 from tuiparallel.hub.registry import Session
-from tuiparallel.wire.ids import SessionId, TaskId, counter_of, task_id, unspan
+from tuiparallel.wire.ids import COUNTER_MASK, SessionId, TaskId, counter_of, task_id, unspan
 from tuiparallel.wire.messages import COUNTED, Attempt, Done, ErrorText, Extras, Got, Outcome, Place, Ran
 from tuiparallel.wire.states import State
 
@@ -75,7 +75,10 @@ class Delivery:
         effects, self._ended = self._ended, []
         sessions = self.book.registry.sessions
         owner: Session | None = None
-        number = -1
+        here: Session | None = None  # session, engine, and what goes for all of these
+        last: int | None = None
+        place = number = -1
+        fresh: list[Outcome] = []
         for effect in effects:
             task = effect.task
             if task.batch.session != number or owner is None:
@@ -90,11 +93,14 @@ class Delivery:
             if owner.backlog or owner.under_way > UNDER_WAY:
                 owner.backlog.append((owner.hex, counter_of(task.id)))
             else:
-                self._put(
-                    owner,
-                    owner.hex,
-                    self._outcome(owner, task.id, effect.state, task.engine, task.attempt, effect.ran),
-                )
+                engine = task.engine
+                if engine != last or here is not owner:
+                    last, here, place = engine, owner, self._place_number(owner, engine, None)
+                    fresh = owner.fresh.setdefault(owner.hex, [])
+                outcome = self._outcome(task.id, effect.state, engine, task.attempt, effect.ran, place)
+                fresh.append(outcome)
+                if len(outcome.body) > COUNTED or outcome.blobs:
+                    self._watch(owner, owner.hex, outcome)
         for number in list(self.busy):
             self._pump(sessions[SessionId(number)])
 
@@ -107,25 +113,22 @@ class Delivery:
 
     def _outcome(
         self,
-        session: Session,
         task: int,
         state: State,
         engine: int | None,
         attempt: int,
         ran: Ran,
+        place: int,
         received: float | None = None,
-        batch: int | None = None,
     ) -> Outcome:
-        """For this session. batch: the submission of a task that may be of an earlier run, when other engines had these ids."""
         attempts: list[Attempt] = []
         if attempt > 1:
             attempts = [
                 Attempt(engine_, began, ended, outcome)
                 for _, engine_, began, ended, outcome in self.book.history.attempts_of(task)
             ]
-        place = self._place(engine, batch)
         return Outcome(
-            counter_of(task),
+            task & COUNTER_MASK,
             state,
             engine,
             ran.started or None,
@@ -136,8 +139,16 @@ class Delivery:
             attempts,
             ran.blobs,
             received,
-            -1 if place is None else session.places.setdefault(place, len(session.places)),
+            place,
         )
+
+    def _place_number(self, session: Session, engine: int | None, batch: int | None) -> int:
+        """The number of an engine's place among those of this session's next Done; -1 when it is not known.
+
+        batch: the submission of a task that may be of an earlier run, when other engines had these ids.
+        """
+        place = self._place(engine, batch)
+        return -1 if place is None else session.places.setdefault(place, len(session.places))
 
     def _place(self, engine: int | None, batch: int | None) -> Place | None:
         """uuid and host of the engine that a task ended on; None when there was none, or it is not known."""
@@ -153,6 +164,10 @@ class Delivery:
 
     def _put(self, session: Session, hex: str, outcome: Outcome) -> None:
         session.fresh.setdefault(hex, []).append(outcome)
+        self._watch(session, hex, outcome)
+
+    def _watch(self, session: Session, hex: str, outcome: Outcome) -> None:
+        """Count what is under way, where it is large."""
         size = len(outcome.body)
         if size > COUNTED:
             session.under_way += size - session.sizes.get((hex, outcome.task), 0)
@@ -228,9 +243,8 @@ class Delivery:
                 text = f"the result of {hex}-{counter} is damaged on disk: submit it anew"
                 self._put(session, hex, _error(counter, "ResultExpired", text))
             else:
-                self._put(
-                    session, hex, self._outcome(session, id, State(row[2]), row[3], row[4], ran, row[7], row[1])
-                )
+                place = self._place_number(session, row[3], row[1])
+                self._put(session, hex, self._outcome(id, State(row[2]), row[3], row[4], ran, place, row[7]))
 
     def take_back(self, session: Session, message: Done) -> None:
         """The client's connection is full: these go again later, from the history."""

@@ -21,6 +21,7 @@ from tuiparallel.hub.events import (
     TaskEnded,
 )
 from tuiparallel.hub.requests import Requests
+from tuiparallel.hub.tally import Merged
 from tuiparallel.hub.task import Batch, Task
 from tuiparallel.wire.ids import session_of, spans
 from tuiparallel.wire.messages import Interrupt, Lease, Ran, Revoke, Run, RunBatch
@@ -116,32 +117,33 @@ class Executor:
             book.feed.tasks_changed([task for task in self._changed if task.id in book.scheduler.tasks])
         self._changed = []
         for ended, over, date in uncounted:
-            self._count(ended)
             merged = book.tally.ended(ended, date)
+            self._count(merged, ended)
             for batch in over:
                 self._batch_over(batch)
             book.feed.tasks_ended(ended, merged, date)
 
-    def _count(self, ended: list[TaskEnded]) -> None:
+    def _count(self, merged: list[Merged], ended: list[TaskEnded]) -> None:
+        """What has ended, by the engines it ended on; or was meant for, if it is direct and never got there."""
         registry, feed = self.book.registry, self.book.feed
-        counts: dict[tuple[int, int | None, bool], int] = {}  # batch, engine, done
-        for effect in ended:
-            task = effect.task
-            engine = task.engine if task.engine is not None else task.batch.target(task.id)
-            key = (task.batch.first, engine, effect.state is State.DONE)
-            counts[key] = counts.get(key, 0) + 1
-        for (batch, engine, done), count in counts.items():
-            session = registry.sessions[session_of(batch)]
-            session.open -= count
+        for group in merged:
+            session = registry.sessions[session_of(group.batch)]
+            session.open -= group.count
             feed.client_changed(session.number)
-            record = registry.engines.get(engine) if engine is not None else None
+            record = registry.engines.get(group.engine)
             if record is None:
                 continue
-            if done:
-                record.done += count
+            if group.state == State.DONE:
+                record.done += group.count
             else:
-                record.errors += count
+                record.errors += group.count
             feed.touched(record.id)
+        for effect in ended if any(group.engine < 0 for group in merged) else ():
+            target = effect.task.batch.target(effect.task.id) if effect.task.engine is None else None
+            record = registry.engines.get(target) if target is not None else None
+            if record is not None:
+                record.errors += 1
+                feed.touched(record.id)
 
     def _batch_over(self, batch: Batch) -> None:
         self.book.journal.ended.append(batch.first)

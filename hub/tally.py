@@ -101,6 +101,7 @@ class Merged:
     size: int = 0
     result_size: int = 0
     times: list[list[float]] = field(default_factory=list)  # run times, until they are counted
+    batch: int = 0  # the first task of the Submit
 
     def row(self) -> MergedRow:
         return MergedRow(
@@ -187,17 +188,19 @@ class Tally:
     def ended(self, effects: Iterable[TaskEnded], date: float) -> list[Merged]:
         """Tasks have ended: count them, and return what this turn comes to."""
         groups: dict[tuple[int, int | None, int], Merged] = {}
-        key: tuple[int, int | None, int] | None = None
         group = Merged(-1, "", 0, 0)
         times: list[float] = []
         submitted = 0.0
+        same: Batch | None = None  # batch, engine and state of the group
+        engine: int | None = None
+        how = State.DONE
         for effect in effects:
             task, state, ran = effect.task, effect.state, effect.ran
             batch = task.batch
-            this = (batch.first, task.engine, state)
             started, completed = ran.started, ran.completed
-            if this != key:
-                group, times, key = self._group(groups, this, effect), [], this
+            if batch is not same or task.engine != engine or state is not how:
+                same, engine, how = batch, task.engine, state
+                group, times = self._group(groups, (batch.first, engine, state), effect), []
                 group.start = min(group.start, started or completed) if group.count else started or completed
                 group.times.append(times)
                 submitted = batch.work.submitted
@@ -225,6 +228,7 @@ class Tally:
             work = task.batch.work
             group = groups[key] = Merged(-1 if task.engine is None else task.engine, work.name, effect.state, task.id)
             group.size = len(task.batch.calls[0])
+            group.batch = task.batch.first
         return group
 
     def _function(self, name: str) -> FunctionTally:
@@ -242,7 +246,7 @@ class Tally:
         """Run times into their logarithmic buckets."""
         buckets = tally.buckets
         for run in times:
-            bucket = round(RUN_BUCKETS_PER_DOUBLING * log2(min(run, 1e9) * 1e6)) if run > 1e-6 else 0
+            bucket = round(RUN_BUCKETS_PER_DOUBLING * log2((run if run < 1e9 else 1e9) * 1e6)) if run > 1e-6 else 0
             buckets[bucket] = buckets.get(bucket, 0) + 1
         tally.slowest = max(tally.slowest, max(times))
 
