@@ -25,7 +25,7 @@ from tuiparallel.wire import current, failures
 from tuiparallel.wire.blobs import BlobStore, NoRoom
 from tuiparallel.wire.functions import FunctionTable
 from tuiparallel.wire.ids import counter_of, msg_id
-from tuiparallel.wire.messages import MAX_FRAME, ErrorText, Extras, Kind, Ran, RunBatch
+from tuiparallel.wire.messages import MAX_FRAME, Buffer, ErrorText, Extras, Kind, Ran, RunBatch
 from tuiparallel.wire.objects import Packed, pack, unpack_call
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Runner:
         task, lease, batch, place = assignment
         error: ErrorText | None = None
         body = b""
-        blobs: list[tuple[str, int]] = []
+        blobs: tuple[Buffer, ...] = ()
         self._interrupts.running = task
         self._capture.begin(task)
         self._started = started = self._now()
@@ -85,7 +85,7 @@ class Runner:
             packed = user_code(self._perform, batch, place)
             body = packed.body
             if packed.blobs:
-                blobs = [(blob.name, blob.size) for blob in packed.blobs]
+                blobs = tuple((blob.name, blob.size) for blob in packed.blobs)
         except BaseException as failure:
             forks.leave(failure)
             error = self._failed(failure, batch)

@@ -121,12 +121,12 @@ class Delivery:
         place: int,
         received: float | None = None,
     ) -> Outcome:
-        attempts: list[Attempt] = []
+        attempts: tuple[Attempt, ...] = ()
         if attempt > 1:
-            attempts = [
+            attempts = tuple(
                 Attempt(engine_, began, ended, outcome)
                 for _, engine_, began, ended, outcome in self.book.history.attempts_of(task)
-            ]
+            )
         return Outcome(
             task & COUNTER_MASK,
             state,

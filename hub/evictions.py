@@ -132,7 +132,9 @@ class Evictions:
         """So many tasks of these bundles are forgotten: bundles that no task names go too."""
         if not used:
             return
-        self._db.executemany("UPDATE uses SET left=left-? WHERE bundle=?", [(number, bundle) for bundle, number in used])
+        self._db.executemany(
+            "UPDATE uses SET left=left-? WHERE bundle=?", [(number, bundle) for bundle, number in used]
+        )
         bundles = [bundle for bundle, _ in used]
         among = (min(bundles), max(bundles))
         gone = self._db.execute("SELECT bundle FROM uses WHERE bundle>=? AND bundle<=? AND left<=0", among).fetchall()

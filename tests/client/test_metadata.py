@@ -29,7 +29,7 @@ def test_afterwards_it_says_what_became_of_it() -> None:
     one = call()
     extras = Extras("out", "err", data=pack({"a": 1}).body, peak_rss=9)
     one.settle(
-        0, Outcome(10, State.DONE, 4, 101.0, 103.0, 2, pack(7).body, extras, [Attempt(3, 1.0, 2.0, "lost")]), 104.0
+        0, Outcome(10, State.DONE, 4, 101.0, 103.0, 2, pack(7).body, extras, (Attempt(3, 1.0, 2.0, "lost"),)), 104.0
     )
     facts = metadata_of(one, 0)
     assert (facts.status, facts.state, facts.stdout, facts.stderr, facts.data) == (

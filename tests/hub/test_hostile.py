@@ -93,7 +93,7 @@ OF_CLIENT: list[Message] = [
     *(Query(number, what, arguments) for number, (what, arguments) in enumerate(QUESTIONS, start=10)),
 ]
 RAN = Ran(
-    1 << 40, 1, False, 1.0, 2.0, b"v", Extras("o", "e", [], None, None, 5, ErrorText("E", "v", "t")), [("n", 5)]
+    1 << 40, 1, False, 1.0, 2.0, b"v", Extras("o", "e", [], None, None, 5, ErrorText("E", "v", "t")), (("n", 5),)
 )
 OF_ENGINE: list[Message] = [
     Results(1, [RAN, Ran((1 << 40) + 1, 2, True, 1.0, 2.0, b"v")]),

@@ -77,7 +77,7 @@ def test_p6_blobs_are_bounded_and_unlinked_with_their_last_task(make_stage: Make
         stage.until(lambda: engine.queue)
         lease = engine.queue.pop()
         now = stage.clock.time()
-        result = Ran(lease.task, lease.lease, True, now, now, b"ref", None, [(blob.name, blob.size)])
+        result = Ran(lease.task, lease.lease, True, now, now, b"ref", None, ((blob.name, blob.size),))
         engine.post(lambda number, result=result: Results(number, [result]))  # type: ignore[misc]
         client.outcome(number)
     assert stage.book.holdings.bytes == 300_000
@@ -289,7 +289,7 @@ def test_without_keep_calls_arguments_go_when_all_their_tasks_have_ended(make_st
     stage.until(lambda: len(engine.queue) == 2)
     now = stage.clock.time()
     lease = engine.queue.pop(0)
-    result = Ran(lease.task, lease.lease, True, now, now, b"ref", None, [(made.name, made.size)])
+    result = Ran(lease.task, lease.lease, True, now, now, b"ref", None, ((made.name, made.size),))
     engine.post(lambda number: Results(number, [result]))
     client.outcome(0)
     stage.advance(6)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tuiparallel.errors import DeserializationError, RemoteError
 from tuiparallel.wire.failures import to_exception
-from tuiparallel.wire.messages import Attempt, ErrorText, Extras, Outcome, Place, Work
+from tuiparallel.wire.messages import Buffer, ErrorText, Extras, Outcome, Place, Work
 from tuiparallel.wire.objects import PLAIN, unpack
 from tuiparallel.wire.states import State
 
@@ -206,7 +206,7 @@ class Call:
 class Mapped:
     """The blobs of one result, opened when it arrived. Stands for a store that has only these, for reading."""
 
-    def __init__(self, store: BlobStore, blobs: list[tuple[str, int]]) -> None:
+    def __init__(self, store: BlobStore, blobs: Sequence[Buffer]) -> None:
         self._store = store
         self._views: dict[str, memoryview] = {}
         for name, size in blobs:
@@ -254,5 +254,4 @@ def _unreadable(outcome: Outcome, cause: Exception) -> Exception:
 
 def ended_here(task: int, state: State, error: ErrorText) -> Outcome:
     """An outcome that this client makes itself, for a task the hub never took."""
-    no_attempts: list[Attempt] = []
-    return Outcome(task, state, None, None, None, 0, b"", Extras(error=error), no_attempts)
+    return Outcome(task, state, None, None, None, 0, b"", Extras(error=error))

@@ -121,6 +121,7 @@ class Extras(Part, frozen=True):
 
 
 Place = tuple[str, str]  # an engine's uuid and host
+Buffer = tuple[str, int]  # a blob's name and size
 
 
 class Outcome(Part, frozen=True):
@@ -137,8 +138,8 @@ class Outcome(Part, frozen=True):
     attempt: int
     body: bytes
     extras: Extras | None = None
-    attempts: list[Attempt] = []
-    blobs: list[tuple[str, int]] = []
+    attempts: tuple[Attempt, ...] = ()  # empty tuples are all one object, a list would be one for each outcome
+    blobs: tuple[Buffer, ...] = ()
     received: float | None = None  # when the hub had it, where it was read from the history
     place: int = -1  # the engine's in Done.places; -1: there was none, or the hub no longer knows it
 
@@ -160,7 +161,7 @@ class Ran(Part, frozen=True):
     completed: float
     body: bytes
     extras: Extras | None = None
-    blobs: list[tuple[str, int]] = []
+    blobs: tuple[Buffer, ...] = ()
 
 
 class RunBatch(Part, frozen=True):
