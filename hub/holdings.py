@@ -39,6 +39,7 @@ class Holdings:
         self._users: Counter[str] = Counter()  # open tasks, and outcomes under way
         self._retired: OrderedDict[str, int] = OrderedDict()
         self._retired_bytes = 0
+        self._look_again = False  # some could not be given back yet, since they were still mapped
 
     def add(self, blobs: Iterable[tuple[str, int]]) -> None:
         """Tasks name these."""
@@ -68,16 +69,25 @@ class Holdings:
         if self._retired_bytes > self.keep:
             self._retire()
 
+    def tidy(self) -> None:
+        """New work has come. Whoever got a large result just before it may have let go of it by now: its memory is
+        what the next one can be written to fastest."""
+        if self._look_again:
+            self._retire()
+            self._look_again = False  # until something else has ended: looking costs
+
     def _retire(self) -> None:
         """Give back the oldest, but those that somebody still maps only beyond twice the bytes: their memory is not
         free before nobody does."""
         mapped = 0
+        self._look_again = False
         while self._retired_bytes > self.keep:
             name = next(itertools.islice(self._retired, mapped, None), None)
             if name is None:
                 return
             large = self._retired[name] >= REUSABLE
             if large and self._retired_bytes <= 2 * self.keep and self.store.in_use(name):
+                self._look_again = True
                 mapped += 1
                 if mapped == MOST_MAPPED:
                     return

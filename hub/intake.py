@@ -65,6 +65,7 @@ class Intake:
         if batch.blobs:
             book.holdings.add((name, size) for _, name, size in batch.blobs)
             book.holdings.use({name for _, name, _ in batch.blobs})
+        book.holdings.tidy()
         book.submitted.append(batch)
         book.tell(self._event(batch))
 

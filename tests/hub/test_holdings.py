@@ -111,6 +111,23 @@ def test_the_oldest_that_nobody_maps_goes_and_beyond_twice_the_bytes_the_oldest(
     assert holdings.bytes == 4 * REUSABLE and [view[0] for view in views] == [0] * 5
 
 
+def test_one_that_was_still_mapped_goes_when_new_work_comes(store: BlobStore) -> None:
+    """So that the next large result can be written to its memory, not to new memory."""
+    holdings = Holdings(store.folder, {}, 1 << 30, keep=REUSABLE)
+    blobs = [store.write(bytes(REUSABLE)) for _ in range(2)]
+    holdings.add(blobs)
+    views = [store.open(blob.name) for blob in blobs]
+    for blob in blobs:
+        holdings.use([blob.name])
+        holdings.done([blob.name])
+    assert there(store, blobs) == [True, True]
+    del views[0]
+    gc.collect()
+    holdings.tidy()
+    assert there(store, blobs) == [False, True]
+    assert len(list((store.folder / "spare").iterdir())) == 1
+
+
 def test_asking_whether_a_buffer_is_in_use_stands_in_no_readers_way(store: BlobStore) -> None:
     blob = store.write(bytes(REUSABLE))
     path = str(store.folder / blob.name)
