@@ -207,10 +207,12 @@ class Executor:
 def _groups(tasks: list[Task]) -> Iterable[list[Task]]:
     """Neighbours of the same batch and attempt."""
     group: list[Task] = []
+    batch, attempt = None, 0
     for task in tasks:
-        if group and (task.batch is not group[0].batch or task.attempt != group[0].attempt):
-            yield group
-            group = []
+        if task.batch is not batch or task.attempt != attempt:
+            if group:
+                yield group
+            group, batch, attempt = [], task.batch, task.attempt
         group.append(task)
     if group:
         yield group

@@ -45,6 +45,26 @@ class Lane:
             queue.popleft()
         return None
 
+    def take(
+        self, count: int, seconds: float, cost_of: Callable[[Task], float], taken: list[Task]
+    ) -> tuple[int, float]:
+        """Move at most `count` tasks to `taken`, none once `seconds` are full; returns how many, and their seconds."""
+        queue = self.queue
+        given, spent, cost, batch = 0, 0.0, 0.0, None
+        while queue and given < count:
+            task = queue[0]
+            if task.state is not State.QUEUED:
+                queue.popleft()
+                continue
+            if task.batch is not batch:
+                batch, cost = task.batch, cost_of(task)
+            if given and spent + cost > seconds:
+                break
+            taken.append(queue.popleft())
+            given += 1
+            spent += cost
+        return given, spent
+
 
 class Lanes:
     """All lanes. len() is the number of tasks that wait, ended ones not counted (the owner says so by forget())."""
@@ -127,15 +147,7 @@ class Lanes:
             share = count - len(taken) if len(turn) == 1 else max(1, (count - len(taken)) // len(turn))
             part = left / len(turn)
             for lane in turn:
-                given, spent, cost, batch = 0, 0.0, 0.0, None
-                while given < share and len(taken) < count and (head := lane.head()) is not None:
-                    if head.batch is not batch:
-                        batch, cost = head.batch, cost_of(head)
-                    if given and spent + cost > part:
-                        break
-                    taken.append(lane.queue.popleft())
-                    given += 1
-                    spent += cost
+                given, spent = lane.take(min(share, count - len(taken)), part, cost_of, taken)
                 self._waiting -= given
                 left -= spent
             self._prune(turn)

@@ -111,13 +111,17 @@ class Sharing(Floor):
         if lease is None:  # one for all that a turn gives an engine: it is the name of one Run on record
             lease = self._lease_for[seat.id] = self._new_lease()
         batch, cost = None, 0.0
+        engine, held, load = seat.id, seat.held, seat.load
         for task in tasks:
             if task.batch is not batch:
                 batch, cost = task.batch, self._cost(task)
             task.state = State.ASSIGNED  # QUEUED -> ASSIGNED, the one move on the hot path
-            task.engine = seat.id
+            task.engine = engine
             task.lease = lease
-            seat.hold(task, cost)
+            task.cost = cost
+            held[task.id] = task
+            load += cost
+        seat.load = load
 
     def _rebalance(self, now: float, effects: list[Effect]) -> None:
         """Let an idle engine have what stands unstarted behind others."""

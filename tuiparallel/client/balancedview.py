@@ -19,6 +19,8 @@ from tuiparallel.wire.objects import BATCH_LIMIT, plain_calls
 if TYPE_CHECKING:
     from tuiparallel.client.client import Client
 
+FIRST_BATCH = 250  # tasks in a map's first Submit; the next ones double: engines begin while the rest is packed
+
 
 class LoadBalancedView(View):
     """A view that runs each call on one engine, which the hub chooses: one that is idle, or the least busy one.
@@ -108,8 +110,10 @@ class LoadBalancedView(View):
                     calls.append(self._pack((chunk, options.constants, options.return_exceptions, first), {}))
                 parts += self._send_each(order, calls)
         else:
-            for start in range(0, len(rows), MAX_BATCH):
-                parts += self._send_rows(order, rows[start : start + MAX_BATCH], options.constants)
+            start, step = 0, FIRST_BATCH
+            while start < len(rows):
+                parts += self._send_rows(order, rows[start : start + step], options.constants)
+                start, step = start + step, min(2 * step, MAX_BATCH)
         return AsyncMapResult(
             self._client,
             parts,
