@@ -435,3 +435,28 @@ assert 'numpy' in sys.modules
 
 def test_packed_values_compare() -> None:
     assert pack(5) == objects.Packed(pickle.dumps(5, 5)) and pack(5).blobs == ()
+
+
+def test_plain_calls_are_what_each_would_be() -> None:
+    rows = [(1, "two"), (None, 3.0), (True, 1j), ()]
+    for kwargs in ({}, {"flag": None, "name": "x"}):
+        assert objects.plain_calls(rows, kwargs) is not None
+        unpacked = [unpack_call(body) for body in objects.plain_calls(rows, kwargs) or ()]
+        assert (
+            unpacked == [(row, kwargs) for row in rows] == [unpack_call(pack_call(row, kwargs).body) for row in rows]
+        )
+
+
+@pytest.mark.parametrize(
+    "rows, kwargs",
+    [
+        ([(1,), ([2],)], {}),
+        ([(1,)], {"key": b"bytes"}),
+        ([(np.float64(1.0),)], {}),
+        ([("x" * INLINE_LIMIT,)], {}),
+        ([("x" * 30_000,)] * 200, {}),
+    ],
+)
+def test_other_calls_are_not_plain(rows: list[tuple[Any, ...]], kwargs: dict[str, Any]) -> None:
+    """Of other types, with one that is too large for a body, or too large together."""
+    assert objects.plain_calls(rows, kwargs) is None
