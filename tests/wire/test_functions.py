@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +400,7 @@ def test_shells_do_not_show_in_tracebacks(here: Here, there: Peer) -> None:
 
 SCRIPT = """
 import sys
+import types
 from pathlib import Path
 import numpy as np
 from tests.wire.peer import Peer
@@ -485,3 +487,15 @@ def test_names_for_people(here: Here) -> None:
     assert pack_function(here["A(1).plus"]).name == "A.plus"
     assert pack_function(here["lambda: 1"]).name == "<lambda>"
     assert pack_function(functools.partial(functools.partial(len))).name == "len"
+
+
+def test_a_function_whose_name_leads_elsewhere_is_packed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("tp_moving_module")
+    exec("def value():\n    return 1\n", module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    function = module.value
+    by_name = pack_function(function)
+    assert pack_function(function) is by_name
+    vars(module)["value"] = lambda: 2
+    by_value = pack_function(function)
+    assert by_value.hash != by_name.hash and b"tp_moving_module" in by_name.code

@@ -8,7 +8,7 @@ from tuiparallel.client.handover import Handover, Writing
 from tuiparallel.errors import StorageFull
 from tuiparallel.wire.blobs import BlobRef, NoRoom
 from tuiparallel.wire.messages import BlobUse
-from tuiparallel.wire.objects import pack_call
+from tuiparallel.wire.objects import pack_call, plain_call
 
 
 class PackedCall(NamedTuple):
@@ -24,6 +24,8 @@ def pack_arguments(handover: Handover, args: tuple[Any, ...], kwargs: dict[str, 
 
     Raises SerializationError naming the argument, MessageTooLarge, StorageFull.
     """
+    if (body := plain_call(args, kwargs)) is not None:
+        return PackedCall(body, (), None)
     store = handover.store
     store.begin()
     try:

@@ -7,6 +7,7 @@ each call sees the values that its own function was sent with.
 
 from __future__ import annotations
 
+import sys
 import types
 import weakref
 from collections.abc import Callable, Hashable
@@ -106,7 +107,19 @@ def _is_plain_builtin(function: Any) -> bool:
 def _is_unchanged(function: Any, held: Holding | None) -> bool:
     if held is not None:
         return held.same_as(holding(function))
-    return type(function) is types.BuiltinFunctionType or pickling.is_by_reference(function)
+    return (
+        type(function) is types.BuiltinFunctionType
+        or _is_where_it_was(function)
+        or pickling.is_by_reference(function)
+    )
+
+
+def _is_where_it_was(function: Any) -> bool:
+    """Whether the name by which a function travelled still leads to it: a quick look, which may miss some."""
+    if pickling.any_module_by_value():
+        return False
+    module = sys.modules.get(function.__module__)
+    return module is not None and getattr(module, function.__qualname__, None) is function
 
 
 def _pack(function: Any) -> tuple[FunctionCode, Holding | None]:

@@ -100,10 +100,18 @@ def unpack(body: bytes | memoryview, store: BlobReader | None = None, *, loading
     return specials[0][1] if specials else value
 
 
+def plain_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | None:
+    """The body of a call whose arguments are numbers, short texts and the like, as most are; None when one is not."""
+    if kwargs or not ATOMS.issuperset(map(type, args)):
+        return None
+    body = pickle.dumps((args, kwargs), 5)
+    return body if len(body) <= INLINE_LIMIT else None
+
+
 def pack_call(args: tuple[Any, ...], kwargs: dict[str, Any], store: BlobStore | None = None) -> Packed:
     """The arguments of a call as bytes. Raises as pack does; parts are named like `argument 1['cfg']`, from 1."""
-    if not kwargs and ATOMS.issuperset(map(type, args)):
-        return _plain(pickle.dumps((args, kwargs), 5), store)
+    if (body := plain_call(args, kwargs)) is not None:
+        return Packed(body)
     specials: list[tuple[int | str | None, str, Any, Any]] = []
     met: dict[int, tuple[str, Any, Any]] = {}  # an array that is given twice crosses once
     rest: list[Any] = list(args)

@@ -68,6 +68,11 @@ def loads(stream: Any, buffers: Iterable[Any] = ()) -> Any:
     return pickle.loads(stream, buffers=buffers)
 
 
+def any_module_by_value() -> bool:
+    """Whether cloudpickle was told to send the contents of some module by value."""
+    return bool(cloudpickle._PICKLE_BY_VALUE_MODULES)
+
+
 def is_by_reference(thing: Any) -> bool:
     """Whether a function or class travels as the name that it can be imported by."""
     if isinstance(thing, types.FunctionType) and (thing in _marked or names.inner(thing) is not thing):
