@@ -85,6 +85,7 @@ class Book:
         self._room = 0  # bytes free on the history's disk, lately
         self._room_at = -1.0
         self.storage_error = ""  # why the last commit failed; empty when it did not
+        self.unheard: set[Peer] = set()  # engines whose results came meanwhile, and could not be taken
         self.stopping = False
         self.stop_reason = ""
 

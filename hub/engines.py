@@ -107,9 +107,12 @@ class EngineDesk:
             book.feed.touched(engine.id)
         match message:
             case Results(number, ran):
-                if not book.storage_error:  # else it stays with the engine, which sends it again
-                    book.tell(TasksRan(engine.id, ran))
-                    book.kept.add(engine.id, number, book.now, len(ran) == 1 and len(ran[0].body) < LIGHT)
+                if book.storage_error:  # it stays with the engine, which is asked for it later
+                    if engine.peer is not None:
+                        book.unheard.add(engine.peer)
+                    return
+                book.tell(TasksRan(engine.id, ran))
+                book.kept.add(engine.id, number, book.now, len(ran) == 1 and len(ran[0].body) < LIGHT)
             case Returned(number, leases, refused):
                 book.tell(LeasesReturned(engine.id, leases, refused))
                 book.kept.add(engine.id, number, book.now, False)

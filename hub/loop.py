@@ -40,6 +40,7 @@ from tuiparallel.wire.messages import (
     Refused,
     Rejected,
     Reply,
+    SayHello,
     SignalEngine,
     Snapshot,
     SupervisorWelcome,
@@ -163,6 +164,9 @@ class Loop:
         if book.storage_error:
             book.storage_error = ""
             book.notice("storage", "the hub can write its history again")
+            unheard, book.unheard = book.unheard, set()
+            for peer in unheard:
+                book.out.peer(Role.ENGINE, peer, SayHello())
         return True
 
     # Sending -------------------------------------------------------------------------------------------------------

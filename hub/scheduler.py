@@ -241,7 +241,7 @@ class Scheduler(Nesting):
         task.step(Step.REQUEUE)
         task.engine = None
         task.started = None
-        task.revoking = False
+        task.revoking = task.refused = False
 
     # Engines that go, come back, or give back -----------------------------------------------------------------------
 
@@ -296,6 +296,7 @@ class Scheduler(Nesting):
             if task is None or seat is None:
                 continue
             self._doomed.discard(task.id)
+            task.refused = True
             if task.revoking:
                 task.revoking = False
                 seat.revoking -= 1

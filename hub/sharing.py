@@ -138,7 +138,9 @@ class Sharing(Floor):
                 self._recheck = min(self._recheck or now + PATIENCE, victim.progress + PATIENCE)
                 continue
             behind = [
-                task for task in list(victim.held.values())[first:] if task.batch.work.balanced and not task.revoking
+                task
+                for task in list(victim.held.values())[first:]
+                if task.batch.work.balanced and not (task.revoking or task.refused)
             ]
             movable = [task for task in behind if any(self._admits(task, seat.id) for seat in idle)]
             if not movable:

@@ -78,6 +78,7 @@ class Task(msgspec.Struct, eq=False, gc=False):
     started: float | None = None  # when the engine said it began; only for tasks that take a while
     cost: float = 0.0
     revoking: bool = False
+    refused: bool = False  # the engine was asked for it, and had begun it: asking again would be answered the same
     ending: State | None = None  # ABORTED or EXPIRED: what an interrupted task is to end as
     places: frozenset[int] | None = None  # engines it may run on; None: any
     tried: frozenset[int] = NOWHERE  # engines that are no longer an option for it

@@ -242,13 +242,26 @@ def share(pid: int, pace: Pace, seconds: float = 8.0) -> tuple[float, float]:
     return (cpu(pid) - used) / passed, (pace.done - done) / passed
 
 
-def observer(cluster: Cluster) -> subprocess.Popen[str]:
+LONG_STOP = (
+    5.0  # seconds stopped before the measured ones: together above the 12 after which a connection is given up
+)
+
+
+def observer(cluster: Cluster, said: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.faults.observer", "observe", str(cluster.connection_file)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    with said.open("w") as file:
+        return subprocess.Popen(command, stdout=file, cwd=ROOT)
 
 
-def test_what_an_observer_costs(start: Start, show: Show) -> None:
+def next_line(said: Path, after: int) -> list[str]:
+    """The words of the first line after so many, once it is there."""
+    wait_until(lambda: said.read_text().count("\n") > after, PATIENCE, "a line of the observer")
+    return said.read_text().splitlines()[after].split()
+
+
+def test_what_an_observer_costs(start: Start, show: Show, tmp_path: Path) -> None:
     cluster = start(2)
+    file = tmp_path / "said"
     with cluster as rc:
         hub = cluster.pids["hub"]
         pace = Pace(rc)
@@ -259,19 +272,19 @@ def test_what_an_observer_costs(start: Start, show: Show) -> None:
             for _ in range(3):  # in turn, as the machine is not ours alone
                 used, rate = share(hub, pace)
                 alone.append(used)
-                with observer(cluster) as process:
+                with observer(cluster, file) as process:
                     try:
-                        assert process.stdout is not None and process.stdout.readline().startswith("snapshot")
+                        assert next_line(file, 0)[0] == "snapshot"
                         watched.append(share(hub, pace)[0])
                         process.send_signal(signal.SIGSTOP)
                         wait_process_state(process.pid, "T")
-                        pause(2.0)
-                        before = rss(hub)
+                        pause(LONG_STOP)
+                        before, lines = rss(hub), file.read_text().count("\n")
                         stopped.append(share(hub, pace)[0])
                         grown = rss(hub) - before
                         process.send_signal(signal.SIGCONT)
                         begun = now()
-                        said = process.stdout.readline().split()
+                        said = next_line(file, lines)
                         woke = now() - begun
                     finally:
                         process.send_signal(signal.SIGCONT)

@@ -105,6 +105,7 @@ def test_f22_a_file_system_that_fills_up(
         assert isinstance(refused.exception(PATIENCE), StorageFull), "nothing can be stored"
         hog.unlink()
         begun = SystemClock.monotonic()
+        wait_until(lambda: view.apply_async(abs, -1).exception(PATIENCE) is None, PATIENCE, "tasks are stored again")
         ledger.collect(answers, PATIENCE)
         assert SystemClock.monotonic() - begun < 5.0 * slack
         ledger.collect([ledger.submit(view)], PATIENCE)

@@ -214,6 +214,7 @@ class EnginePeer:
         pid: int = 100,
         was: int | None = None,
         protocol: int = PROTOCOL,
+        resend_interval: float = 0.5,
     ) -> None:
         self.stage, self.uuid, self.auto, self.pid, self.was = stage, uuid, auto, pid, was
         self.protocol = protocol
@@ -227,7 +228,7 @@ class EnginePeer:
         self.unkept: dict[int, Results | Returned] = {}
         self.starts: list[int] = []
         self._number = 0
-        self.link = Link(f"ipc://{stage.folder}/e.ipc", ToEngine, self._hello, resend_interval=0.5)
+        self.link = Link(f"ipc://{stage.folder}/e.ipc", ToEngine, self._hello, resend_interval=resend_interval)
         stage.peers.append(self)
 
     def _hello(self, boot: str) -> Message:

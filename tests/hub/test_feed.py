@@ -9,7 +9,7 @@ import pytest
 from tests.hub.stage import Stage, balanced
 from tuiparallel.hub.feed import ROWS_A_SECOND
 from tuiparallel.link.doors import Sent
-from tuiparallel.wire.messages import Abort, Began, Chunk, Delta, Observe, Output, Revoke, Snapshot
+from tuiparallel.wire.messages import Abort, Began, Chunk, Delta, MergedRow, Observe, Output, Revoke, Snapshot
 from tuiparallel.wire.states import EngineState, State
 
 
@@ -108,7 +108,12 @@ def test_above_the_rate_rows_are_merged_and_nothing_is_missing(stage: Stage) -> 
     engine.finish()
     client.outcome(999)
     stage.advance(0.5)
-    merged = [row for delta in client.deltas() for row in delta.merged]
+
+    def rows() -> list[MergedRow]:
+        return [row for delta in client.deltas() for row in delta.merged]
+
+    stage.until(lambda: sum(row.count for row in rows()) >= 1000)
+    merged = rows()
     assert sum(row.count for row in merged) == 1000
     assert {(row.name, row.state, row.engine) for row in merged} == {("many", State.DONE, engine.id)}
     assert sum(row.busy for row in merged) == pytest.approx(1.0, rel=0.01)

@@ -93,6 +93,25 @@ def test_submissions_are_refused_and_results_come_back_while_the_disk_is_full(
     assert "again" in client.notices("storage")[-1]
 
 
+def test_results_that_came_while_the_disk_was_full_are_asked_for_as_soon_as_it_is_not(
+    stage: Stage, fail: Callable[[str], None]
+) -> None:
+    client = stage.client()
+    engine = stage.engine(resend_interval=1e9)
+    client.submit(balanced(), 2)
+    stage.until(lambda: len(engine.queue) == 2 and not client.unaccepted())
+    fail("hub.commit=ENOSPC@1+")
+    engine.finish(engine.queue[0])
+    stage.until(lambda: client.notices("storage"))
+    engine.finish(engine.queue[0])
+    stage.until(lambda: stage.book.unheard)
+    fail("")
+    stage.advance(1.5)
+    assert client.state(0) is State.DONE and client.state(1) is State.DONE
+    stage.until(lambda: not engine.unkept)
+    assert len(engine.starts) == 2
+
+
 def test_the_cluster_can_be_ended_while_the_disk_is_full(stage: Stage, fail: Callable[[str], None]) -> None:
     from tuiparallel.wire.messages import Leave, Shutdown
 

@@ -107,6 +107,25 @@ def test_what_stands_behind_a_long_task_goes_to_an_idle_engine(desk: Desk) -> No
     assert desk.given() == {1: 2}
 
 
+def test_what_an_engine_has_refused_to_give_back_is_not_asked_for_again(desk: Desk) -> None:
+    desk.submit(2)
+    desk.given()
+    for engine in (0, 1):
+        desk.finish(engine, 1, 0.001)
+    desk.submit(6)
+    desk.given()
+    desk.finish(1, 3, 0.001)  # engine 0 has run its three as well, but its results got lost
+    desk.now += PATIENCE
+    (revoke,) = [effect for effect in desk.settle() if isinstance(effect, RevokeTasks)]
+    refused = [Lease(task.id, task.lease) for task in revoke.tasks]
+    desk.scheduler.handle(LeasesReturned(0, [], refused), desk.now, desk.now)
+    for _ in range(3):
+        desk.now += PATIENCE
+        assert desk.settle() == [], "both would go on asking and refusing as fast as they can"
+    desk.finish(0, 3, 0.001)
+    assert not desk.scheduler.tasks
+
+
 def test_only_what_an_idle_engine_may_run_is_taken_back_for_it(desk: Desk) -> None:
     desk.submit(2)
     desk.given()

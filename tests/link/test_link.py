@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tuiparallel.link.clock import Deadline, SystemClock
+from tuiparallel.link.clock import Deadline, FakeClock, SystemClock
 from tuiparallel.link.doors import Doors, Peer, Role, Sent
 from tuiparallel.link.link import Link, LinkState
 from tuiparallel.wire.messages import (
@@ -40,7 +40,8 @@ class Pair:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.doors = open_doors(folder)
-        self.link = Link(f"ipc://{folder}/c", ToClient, hello)
+        self.clock = FakeClock()
+        self.link = Link(f"ipc://{folder}/c", ToClient, hello, clock=self.clock, resend_interval=5.0)
         self.at_hub: list[tuple[Peer, Message]] = []
         self.at_link: list[Message] = []
 
@@ -99,6 +100,29 @@ def test_unacknowledged_messages_are_sent_again_to_a_new_hub_and_acknowledged_on
     pair.greet("b2")
     pair.until(lambda: len(pair.at_hub) == 2)
     assert [message for _, message in pair.at_hub] == [Got([("ab12", 0, 1)]), Got([("ab12", 2, 1)])]
+
+
+def test_a_message_that_was_overlooked_is_sent_again_however_often_others_are_acknowledged(pair: Pair) -> None:
+    pair.greet()
+    pair.link.post(0, Got([("ab12", 0, 1)]))
+    for key in range(1, 9):
+        pair.link.post(key, Got([("ab12", key, 1)]))
+        pair.until(lambda key=key: len(pair.at_hub) > key)  # type: ignore[misc]
+        pair.link.ack([key])
+        pair.clock.advance(1.0)
+    pair.until(lambda: [message for _, message in pair.at_hub].count(Got([("ab12", 0, 1)])) == 2)
+
+
+def test_nothing_is_sent_again_while_the_oldest_are_acknowledged_in_time(pair: Pair) -> None:
+    pair.greet()
+    for key in range(9):
+        pair.link.post(key, Got([("ab12", key, 1)]))
+        pair.until(lambda key=key: len(pair.at_hub) > key)  # type: ignore[misc]
+        pair.link.ack([key - 1])
+        pair.clock.advance(1.0)
+    for _ in range(3):
+        pair.until(lambda: True)
+    assert len(pair.at_hub) == 9
 
 
 def test_a_gap_from_the_hub_makes_the_link_greet_again(pair: Pair) -> None:

@@ -134,25 +134,27 @@ class Ledger:
         """These are not outstanding any more, from before anybody can see that they have ended."""
         stretch: _Stretch | None = None
         ended = 0
-        for outcome in outcomes:
-            counter = outcome.task
-            if stretch is None or not stretch.first <= counter < stretch.end:
-                if counter in self._singles:
-                    self._singles.discard(counter)
+        try:
+            for outcome in outcomes:
+                counter = outcome.task
+                if stretch is None or not stretch.first <= counter < stretch.end:
+                    if counter in self._singles:
+                        self._singles.discard(counter)
+                        ended += 1
+                        continue
+                    stretch = self._stretch_of(counter)
+                    if stretch is None:
+                        continue
+                index = counter - stretch.first
+                if stretch.awaited[index]:
+                    stretch.awaited[index] = 0
+                    stretch.left -= 1
                     ended += 1
-                    continue
-                stretch = self._stretch_of(counter)
-                if stretch is None:
-                    continue
-            index = counter - stretch.first
-            if stretch.awaited[index]:
-                stretch.awaited[index] = 0
-                stretch.left -= 1
-                ended += 1
-                if not stretch.left:
-                    self._drop(stretch)
-        with self._lock:
-            self.outstanding -= ended
+                    if not stretch.left:
+                        self._drop(stretch)
+        finally:  # Ctrl-C may fall in between: those that were struck off are counted all the same
+            with self._lock:
+                self.outstanding -= ended
 
     def _drop(self, stretch: _Stretch) -> None:
         with self._lock:

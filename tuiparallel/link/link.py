@@ -102,7 +102,8 @@ class Link:
         self.outbox: Outbox[Hashable, Message] = Outbox()
         self._hello, self._welcomed, self._dress = hello, welcomed, dress
         self._resend_interval = resend_interval
-        self._progress = self.changed_at  # when the outbox last moved
+        self._awaited: Hashable = None  # the oldest of the outbox, when that was looked at last
+        self._awaited_since = self.changed_at  # or when it was sent again
         self._greeted = self.changed_at
         self._decoder = FrameDecoder(union)
         self._lock = threading.Lock()
@@ -150,8 +151,6 @@ class Link:
     def post(self, key: Hashable, message: Message, size: int = 0) -> None:
         """Send now, and again after every reconnection, until ack() is told this key."""
         with self._lock:
-            if not len(self.outbox):
-                self._progress = self.clock.monotonic()
             self.outbox.put(key, message, size)
             if self.state is LinkState.LIVE:
                 self._put(message)
@@ -159,7 +158,6 @@ class Link:
     def ack(self, keys: Iterable[Hashable]) -> list[Message]:
         """The hub has these on record; returns the messages that were still kept."""
         with self._lock:
-            self._progress = self.clock.monotonic()
             return self.outbox.ack(keys)
 
     def wake(self) -> None:
@@ -352,7 +350,7 @@ class Link:
                 return
             self._change(LinkState.LIVE)
             self.tries = 0
-            self._progress = self.clock.monotonic()
+            self._awaited_since = self.clock.monotonic()
             for message in self.outbox.resend():
                 self._put(message)
 
@@ -375,10 +373,13 @@ class Link:
         with self._lock:
             while self._stalled and self._try(self._stalled[0]):
                 self._stalled.popleft()
-            overdue = now - self._progress > self._resend_interval
+            oldest = self.outbox.oldest()
+            if oldest != self._awaited:  # others may well be acknowledged while this one has been overlooked
+                self._awaited, self._awaited_since = oldest, now
+            overdue = now - self._awaited_since > self._resend_interval
             if self.state is LinkState.LIVE:
                 if overdue and len(self.outbox) and not self._stalled:
-                    self._progress = now
+                    self._awaited_since = now
                     for message in self.outbox.resend():
                         self._put(message)
                 return

@@ -43,6 +43,10 @@ class Outbox(Generic[K, M]):
                 done.append(entry[0])
         return done
 
+    def oldest(self) -> K | None:
+        """The id that has been here longest."""
+        return next(iter(self._kept), None)
+
     def resend(self) -> list[M]:
         """All that is kept, oldest first."""
         return [message for message, _ in self._kept.values()]
