@@ -22,9 +22,10 @@ from tuiparallel.wire.messages import Ran, Work
 
 # That a batch is over follows from its tasks, so the mark (which spares a restarted hub the look) may lag.
 _ENDED_AT_ONCE = 256
-LIGHT_TASKS = 64  # of a turn: above it, or above LIGHT_BYTES, it is worth a transaction of its own
-LIGHT_BYTES = 64 << 10
-MOST_PENDING = 2000  # tasks in the log after which the history must have them
+LIGHT_TASKS = 2000  # of a turn: above it, or above LIGHT_BYTES, it is worth a transaction of its own
+LIGHT_BYTES = 512 << 10
+MOST_PENDING = 1000  # tasks in the log after which the history must have them
+MOST_PENDING_BYTES = 4 << 20
 
 Attempt = tuple[int, int, int, "float | None", "float | None", str]
 
@@ -121,6 +122,7 @@ class Journal:
         self.ended: list[int] = []  # batches that are over
         self.pending = Rows()  # on record in the logbook, not yet in the history
         self.pending_since = 0.0
+        self.pending_bytes = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -139,20 +141,21 @@ class Journal:
         if self.others or len(self.ended) >= _ENDED_AT_ONCE or not self._turn.light():
             self.flush(history)
             return
-        history.logbook.append(_entry(self._turn))
+        entry = _entry(self._turn)
+        history.logbook.append(entry)
         failpoint("hub.logged")
         if not self.pending:
             self.pending_since = now
         self.pending.extend(self._turn)
+        self.pending_bytes += len(entry)
         self._begin()
 
     def ripe(self, now: float, idle: bool, patience: float = 0.02) -> bool:
         """Whether what is in the log should go into the history now; idle: nothing else is to be done."""
         if not self.pending:
             return False
-        return len(self.pending.tasks) > MOST_PENDING or now - self.pending_since > (
-            patience if idle else 20 * patience
-        )
+        many = len(self.pending.tasks) > MOST_PENDING or self.pending_bytes > MOST_PENDING_BYTES
+        return many or now - self.pending_since > (patience if idle else 20 * patience)
 
     def next_deadline(self, patience: float = 0.02) -> float | None:
         return self.pending_since + patience if self.pending else None
@@ -161,8 +164,7 @@ class Journal:
         """What earlier turns have logged goes into the history, so that it can be read there. Raises sqlite3.Error."""
         with _transaction(history):
             self.pending.write(history)
-        self.pending = Rows()
-        history.logbook.clear()
+        self._forget_pending(history)
 
     def flush(self, history: History) -> None:
         """All of it into the history, in one transaction. Raises sqlite3.Error, and then all stays as it was."""
@@ -174,8 +176,11 @@ class Journal:
             for other in self.others:
                 other(history)
         self.ended = []
-        self.pending = Rows()
         self._begin()
+        self._forget_pending(history)
+
+    def _forget_pending(self, history: History) -> None:
+        self.pending, self.pending_bytes = Rows(), 0
         history.logbook.clear()
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import sqlite3
 from collections import deque
+from collections.abc import Callable
 
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.clients import ClientDesk
@@ -117,7 +118,7 @@ class Loop:
                 self.clients.end_cluster(f"its directory {book.config.directory} has been removed")
         self._handle()
         failpoint("hub.handled")
-        if not self._commit(not arrived):
+        if not self._commit():
             self.executor.account()
             self._go_on()
             return
@@ -127,6 +128,7 @@ class Loop:
             self._answer()
         self._send()
         self.executor.account()
+        self._settle(not arrived)
         self._observe()
         self._probe_clients()
 
@@ -142,17 +144,36 @@ class Loop:
 
     # Recording -----------------------------------------------------------------------------------------------------
 
-    def _commit(self, idle: bool) -> bool:
-        """Put the turn on record; False when the disk refuses. idle: nothing arrived, so there is time for more."""
+    def _commit(self) -> bool:
+        """Put the turn on record; False when the disk refuses."""
         book = self.book
-        if not book.journal and not book.journal.ripe(book.now, idle):
+        failed = bool(book.storage_error)
+        if not book.journal and not failed:
             return True
-        if book.storage_error and book.now < self._retry_commit:
-            return False
+        if failed and book.now < self._retry_commit:
+            return not book.journal
+        if not self._written(self._record_all if failed else book.record):
+            return not book.journal
+        if failed:
+            self._can_write_again()
+        return True
+
+    def _record_all(self) -> None:
+        self.book.record()
+        self.book.settle(idle=True)
+
+    def _settle(self, idle: bool) -> None:
+        """Move what is on record into the history, when it is time. idle: nothing arrived, so there is time for more."""
+        book = self.book
+        if not book.storage_error and book.journal.ripe(book.now, idle):
+            self._written(lambda: book.settle(idle))
+
+    def _written(self, write: Callable[[], None]) -> bool:
+        """Write; False when the disk refuses, and then it is tried again later."""
+        book = self.book
         try:
             failpoint("hub.commit")
-            book.record()
-            book.settle(idle)
+            write()
         except (sqlite3.Error, OSError) as error:
             where = f"{book.config.directory}/history.db"
             if not book.storage_error:
@@ -161,13 +182,16 @@ class Loop:
             self._retry_commit = book.now + RETRY
             log.error("commit failed, trying again in %g s: %s", RETRY, error)
             return False
-        if book.storage_error:
-            book.storage_error = ""
-            book.notice("storage", "the hub can write its history again")
-            unheard, book.unheard = book.unheard, set()
-            for peer in unheard:
-                book.out.peer(Role.ENGINE, peer, SayHello())
         return True
+
+    def _can_write_again(self) -> None:
+        """Say so, and ask for the results that came meanwhile and stayed with their engines."""
+        book = self.book
+        book.storage_error = ""
+        book.notice("storage", "the hub can write its history again")
+        unheard, book.unheard = book.unheard, set()
+        for peer in unheard:
+            book.out.peer(Role.ENGINE, peer, SayHello())
 
     # Sending -------------------------------------------------------------------------------------------------------
 
