@@ -92,6 +92,7 @@ class Engine:
         self._results: list[Ran] = []
         self._results_bytes = 0
         self._oldest = 0.0  # when the first of them ended
+        self._kept_lately: list[int] = []  # acknowledgements that came with work, which goes first
         self._clears: list[int] = []  # requests to clear the namespace, not yet carried out
         self._cleared: dict[int, None] = {}  # those that were, lately: a copy is answered, not carried out again
         self._boot = ""  # the hub's life that their numbers are of
@@ -206,12 +207,14 @@ class Engine:
             self._send_output()
         with self._mutex:
             results = self._results
-            if not results:
-                return
-            size = self._results_bytes
-            self._results, self._results_bytes = [], 0
-            number = self._queue.send(results, size)
-        self._link.post(number, Results(number, results), size)
+            if results:
+                size = self._results_bytes
+                self._results, self._results_bytes = [], 0
+                number = self._queue.send(results, size)
+        if results:
+            self._link.post(number, Results(number, results), size)
+        if self._kept_lately:
+            self._keep_lately()
 
     def _send_output(self) -> None:
         size = 0
@@ -274,11 +277,14 @@ class Engine:
             self._rouse()
         self._link.ack(numbers)
 
+    def _keep_lately(self) -> None:
+        numbers, self._kept_lately = self._kept_lately, []
+        self._kept(numbers)
+
     def _handle(self, message: Message) -> None:
         match message:
             case Run():
-                if message.kept:
-                    self._kept(message.kept)
+                self._kept_lately += message.kept
                 self._run(message)
             case Kept(numbers):
                 self._kept(numbers)
@@ -331,6 +337,8 @@ class Engine:
     def _look(self) -> float:
         """What time brings; returns the seconds until the next look."""
         queue = self._queue
+        if self._kept_lately:
+            self._keep_lately()
         self._capture.poll()
         waiting = len(queue)  # looked at before the running one: a task is always seen in one of the two places
         running = queue.running

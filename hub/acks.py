@@ -34,13 +34,13 @@ class Acks:
 
     def ripe(self, now: float) -> list[tuple[int, list[int]]]:
         """What must leave now, with or without company."""
-        if not self._now and not self._due:
-            return []
+        if not self._now and not (self._due and next(iter(self._due.values())) <= now):
+            return []  # all wait equally long, so the first in is the first due
         receivers = [*self._now, *(receiver for receiver, due in self._due.items() if due <= now)]
         return [(receiver, numbers) for receiver in dict.fromkeys(receivers) if (numbers := self.take(receiver))]
 
     def next_deadline(self) -> float | None:
-        return min(self._due.values()) if self._due else None
+        return next(iter(self._due.values()), None)
 
     def drop(self, receiver: int) -> None:
         """The receiver's connection is gone: it will send again what it does not know to be kept."""

@@ -162,7 +162,7 @@ class Executor:
             return
         if not again:
             lease = tasks[0].lease
-            book.journal.leases.append((lease, engine, spans(task.id for task in tasks)))
+            book.journal.leases.append((lease, engine, spans([task.id for task in tasks])))
             if book.feed.observers:
                 self._changed += tasks
         book.feed.touched(engine)

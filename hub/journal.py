@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -30,16 +29,15 @@ MOST_PENDING_BYTES = 4 << 20
 Attempt = tuple[int, int, int, "float | None", "float | None", str]
 
 
-@dataclass(slots=True)
-class Rows:
-    """Rows by table, in the order of their events."""
+class Rows(msgspec.Struct, gc=False):
+    """Rows by table, in the order of their events: a struct, since each turn makes one."""
 
-    batches: list[tuple[Batch, float]] = field(default_factory=list)
-    functions: dict[bytes, bytes] = field(default_factory=dict)
-    bundles: list[tuple[int, list[Ran], float]] = field(default_factory=list)
-    tasks: list[TaskRecord] = field(default_factory=list)
-    leases: list[tuple[int, int, list[Span]]] = field(default_factory=list)
-    attempts: list[Attempt] = field(default_factory=list)
+    batches: list[tuple[Batch, float]] = []
+    functions: dict[bytes, bytes] = {}
+    bundles: list[tuple[int, list[Ran], float]] = []
+    tasks: list[TaskRecord] = []
+    leases: list[tuple[int, int, list[Span]]] = []
+    attempts: list[Attempt] = []
 
     def __bool__(self) -> bool:
         return bool(self.batches or self.bundles or self.tasks or self.leases or self.attempts or self.functions)
@@ -132,7 +130,16 @@ class Journal:
         self.others: list[Callable[[History], object]] = []  # rare: sessions, engines, facts, forgetting
 
     def __bool__(self) -> bool:
-        return bool(self._turn or self.others or len(self.ended) >= _ENDED_AT_ONCE)
+        return bool(
+            self.leases
+            or self.bundles
+            or self.batches
+            or self.others
+            or self.tasks
+            or self.attempts
+            or self.functions
+            or len(self.ended) >= _ENDED_AT_ONCE
+        )
 
     def record(self, history: History, now: float) -> None:
         """Put this turn on record. Raises sqlite3.Error or OSError, and then nothing of it is."""
@@ -144,21 +151,22 @@ class Journal:
         entry = _entry(self._turn)
         history.logbook.append(entry)
         failpoint("hub.logged")
-        if not self.pending:
-            self.pending_since = now
-        self.pending.extend(self._turn)
+        if self.pending_bytes:
+            self.pending.extend(self._turn)
+        else:
+            self.pending, self.pending_since = self._turn, now
         self.pending_bytes += len(entry)
         self._begin()
 
     def ripe(self, now: float, idle: bool, patience: float = 0.02) -> bool:
         """Whether what is in the log should go into the history now; idle: nothing else is to be done."""
-        if not self.pending:
+        if not self.pending_bytes:
             return False
         many = len(self.pending.tasks) > MOST_PENDING or self.pending_bytes > MOST_PENDING_BYTES
         return many or now - self.pending_since > (patience if idle else 20 * patience)
 
     def next_deadline(self, patience: float = 0.02) -> float | None:
-        return self.pending_since + patience if self.pending else None
+        return self.pending_since + patience if self.pending_bytes else None
 
     def settle(self, history: History) -> None:
         """What earlier turns have logged goes into the history, so that it can be read there. Raises sqlite3.Error."""

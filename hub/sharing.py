@@ -126,13 +126,16 @@ class Sharing(Floor):
     def _rebalance(self, now: float, effects: list[Effect]) -> None:
         """Let an idle engine have what stands unstarted behind others."""
         self._recheck = None
-        idle = [seat for seat in self.seats.values() if seat.open and not seat.held and seat.guest is None]
+        seats = self.seats.values()
+        # What an engine works on itself cannot be moved: with nothing behind it, there is nothing to look at.
+        behind_others = [seat for seat in seats if len(seat.held) > (seat.guest is None) and not seat.revoking]
+        if not behind_others:
+            return
+        idle = [seat for seat in seats if seat.open and not seat.held and seat.guest is None]
         if not idle:
             return
-        for victim in sorted(self.seats.values(), key=_by_load, reverse=True):
-            first = 1 if victim.guest is None else 0  # what it works on itself cannot be moved
-            if len(victim.held) <= first or victim.revoking:
-                continue
+        for victim in sorted(behind_others, key=_by_load, reverse=True):
+            first = 1 if victim.guest is None else 0
             stuck = now - victim.progress
             if victim.load < WORTH_MOVING and stuck < PATIENCE:
                 self._recheck = min(self._recheck or now + PATIENCE, victim.progress + PATIENCE)

@@ -17,7 +17,16 @@ import zmq
 from tuiparallel.link.clock import Clock, SystemClock
 from tuiparallel.link.curve import Gate, ServerKeys
 from tuiparallel.link.failpoints import chance
-from tuiparallel.link.frames import NOBLOCK, SNDMORE_NOBLOCK, FrameDecoder, encode, following, number_of, readable
+from tuiparallel.link.frames import (
+    NOBLOCK,
+    SNDMORE_NOBLOCK,
+    FrameDecoder,
+    encode,
+    following,
+    number_of,
+    readable,
+    send_frame,
+)
 from tuiparallel.link.ports import bind
 from tuiparallel.link.vigil import Vigil
 from tuiparallel.wire.messages import (
@@ -217,8 +226,8 @@ class Doors:
             return Sent.OK
         try:
             # Both parts, or neither: only the first one of a message can be refused.
-            socket.send(peer, SNDMORE_NOBLOCK)
-            socket.send(encode(connection.sent, message), NOBLOCK)
+            send_frame(socket, peer, SNDMORE_NOBLOCK)
+            send_frame(socket, encode(connection.sent, message), NOBLOCK)
             if chance("link.repeat"):
                 socket.send_multipart([peer, encode(connection.sent, message)], NOBLOCK)
         except zmq.Again:

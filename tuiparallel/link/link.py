@@ -24,7 +24,7 @@ from tuiparallel.errors import AuthenticationError
 from tuiparallel.link.clock import Clock, SystemClock
 from tuiparallel.link.curve import dress_client
 from tuiparallel.link.failpoints import chance
-from tuiparallel.link.frames import NOBLOCK, FrameDecoder, encode, following, number_of, readable
+from tuiparallel.link.frames import NOBLOCK, FrameDecoder, encode, following, number_of, readable, send_frame
 from tuiparallel.link.outbox import Outbox
 from tuiparallel.link.vigil import Vigil
 from tuiparallel.link.wakeup import Wakeup
@@ -179,7 +179,7 @@ class Link:
     def _try(self, message: Message) -> bool:
         if not chance("link.drop"):
             try:
-                self._socket.send(encode(self._sent, message), NOBLOCK)
+                send_frame(self._socket, encode(self._sent, message), NOBLOCK)
                 if chance("link.repeat"):
                     self._socket.send(encode(self._sent, message), NOBLOCK)
             except zmq.Again:

@@ -303,25 +303,37 @@ class _Looks:
 _looks = _Looks()
 
 
+def mapped(descriptor: int, size: int, locked: bool = False) -> memoryview:
+    """The file's bytes, mapped read-only; the descriptor may be closed, a lock on it lives as long as the bytes."""
+    if not locked:
+        return _mapped_alone(descriptor, size)
+    found = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)  # it keeps a descriptor of its own, and so the lock
+    _looks.mapped += 1
+    _looks.locked += 1
+    weakref.finalize(found, _let_go_locked).atexit = False
+    return memoryview(found)
+
+
+def _let_go_locked() -> None:
+    _looks.mapped -= 1
+    _looks.locked -= 1
+
+
 if sys.version_info >= (3, 13):
 
-    def mapped(descriptor: int, size: int, locked: bool = False) -> memoryview:
-        """The file's bytes, mapped read-only; the descriptor may be closed, a lock on it lives as long as the bytes."""
-        found = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, trackfd=locked)
+    def _mapped_alone(descriptor: int, size: int) -> memoryview:
+        found = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, trackfd=False)
         _looks.mapped += 1
-        _looks.locked += locked
-        weakref.finalize(found, _let_go, locked).atexit = False
+        weakref.finalize(found, _let_go).atexit = False
         return memoryview(found)
 
-    def _let_go(locked: bool) -> None:
+    def _let_go() -> None:
         _looks.mapped -= 1
-        _looks.locked -= locked
 
 else:
     # Before 3.13 a mmap object keeps a descriptor of its own: a thousand arrays would use up a process's descriptors.
 
-    def mapped(descriptor: int, size: int, locked: bool = False) -> memoryview:
-        """The file's bytes, mapped read-only; the descriptor may be closed, a lock on it lives as long as the bytes."""
+    def _mapped_alone(descriptor: int, size: int) -> memoryview:
         import ctypes
 
         map_pages, _ = _libc()
@@ -331,17 +343,13 @@ else:
             raise OSError(number, f"cannot map a blob of {size:,} bytes: {os.strerror(number)}")
         found = (ctypes.c_char * size).from_address(address)
         _looks.mapped += 1
-        _looks.locked += locked
         # Not at exit: arrays may still look at these pages then, and the process takes them along anyway.
-        weakref.finalize(found, _let_go, address, size, os.dup(descriptor) if locked else -1).atexit = False
+        weakref.finalize(found, _let_go, address, size).atexit = False
         return PickleBuffer(found).raw().toreadonly()
 
-    def _let_go(address: int, size: int, descriptor: int) -> None:
+    def _let_go(address: int, size: int) -> None:
         _libc()[1](address, size)
         _looks.mapped -= 1
-        if descriptor >= 0:
-            os.close(descriptor)
-            _looks.locked -= 1
 
     _calls: list[tuple[Callable[..., int | None], Callable[..., int]]] = []
 
