@@ -114,7 +114,8 @@ class Executor:
             for batch in submitted:
                 book.feed.client_changed(batch.session)
                 book.feed.submitted(batch)
-            book.feed.tasks_changed([task for task in self._changed if task.id in book.scheduler.tasks])
+            if self._changed:
+                book.feed.tasks_changed([task for task in self._changed if task.id in book.scheduler.tasks])
         self._changed = []
         for ended, over, date in uncounted:
             merged = book.tally.ended(ended, date)
@@ -163,7 +164,7 @@ class Executor:
         if not again:
             lease = tasks[0].lease
             book.journal.leases.append((lease, engine, spans([task.id for task in tasks])))
-            if book.feed.observers:
+            if book.feed.shows_tasks:
                 self._changed += tasks
         book.feed.touched(engine)
         if record.peer is None:

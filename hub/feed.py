@@ -40,7 +40,7 @@ class Window:
     """What has come since the last delta."""
 
     tasks: dict[int, TaskRow] = field(default_factory=dict)
-    rows: int = 0
+    ended: int = 0
     merged: dict[tuple[int, str, int], Merged] = field(default_factory=dict)
     output: list[Chunk] = field(default_factory=list)
     output_size: int = 0
@@ -92,12 +92,17 @@ class Feed:
             if self._window.output_size <= MOST_OUTPUT:
                 self._window.output.append(chunk)
 
+    @property
+    def shows_tasks(self) -> bool:
+        """Whether open tasks get rows now: not while tasks end so fast that they are merged."""
+        return self.observers > 0 and not self._merging and self._allowance >= 1
+
     def tasks_changed(self, tasks: list[Task]) -> None:
         """Submitted, assigned, begun or given back: rows for the first of them, as far as the allowance goes.
 
-        None while tasks end so fast that they are merged: their rows would never hear of their end.
+        None while they are merged: their rows would never hear of their end.
         """
-        if not self.observers or self._merging or self._allowance < 1:
+        if not self.shows_tasks:
             return
         shown = tasks[: int(self._allowance)]
         self._allowance -= len(shown)
@@ -107,7 +112,7 @@ class Feed:
 
     def submitted(self, batch: Batch) -> None:
         """A new submission: its first tasks get rows."""
-        if self.observers and not self._merging:
+        if self.shows_tasks:
             tasks = self.scheduler.tasks
             ids = range(batch.first, batch.first + min(batch.count, int(self._allowance)))
             self.tasks_changed([tasks[id] for id in ids if id in tasks])
@@ -116,8 +121,8 @@ class Feed:
         window = self._window
         if not self.observers:
             return
-        if window.rows + len(effects) <= self.rows_per_window:
-            window.rows += len(effects)
+        window.ended += len(effects)
+        if not self._merging and window.ended <= self.rows_per_window:
             for effect in effects:
                 window.tasks[effect.task.id] = _ended_row(effect, self._submission(effect.task), date)
             return
@@ -165,7 +170,7 @@ class Feed:
             return None
         self._due = now + self.interval
         self._allowance = min(BURST, self._allowance + self.rows_per_window)
-        self._merging = bool(self._window.merged)
+        self._merging = self._window.ended > self.rows_per_window
         window, self._window = self._window, Window()
         tally = self.tally
         functions = [tally.functions[name].row() for name in tally.dirty_functions if name in tally.functions]

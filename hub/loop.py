@@ -58,6 +58,7 @@ FREE = (
     Interrupt, Inquiry, ClearNamespace,
 )  # fmt: skip
 """Messages that may leave though the turn is not on record."""
+GREET_RETRY = 1.0  # seconds until an observer that does not read is tried again
 CHORES = 0.05  # seconds between looks at what time alone brings, while messages arrive without a pause
 MOST_STALLED = 10_000  # messages kept for a peer whose pipe is full; beyond it, its connection is given up
 
@@ -76,6 +77,7 @@ class Loop:
         self.keeping = Keeping(book)
         self._stalled: dict[tuple[Role, Peer], deque[Message]] = {}
         self._skipped: dict[int, int] = {}  # observers that do not read: deltas they missed
+        self._greet_at: dict[int, float] = {}  # when these are tried again: a snapshot costs more than a delta
         self._retry_commit = 0.0
         self.end_asked = ""  # the signal that asked the hub to end
         self._next_probe = 0.0
@@ -318,7 +320,8 @@ class Loop:
     def _tell(self, session: Session, delta: Delta) -> None:
         if session.number in self._skipped or session.peer is None:
             self._skipped[session.number] = self._skipped.get(session.number, 0) + 1
-            self._greet(session)
+            if self.book.now >= self._greet_at.get(session.number, 0.0):
+                self._greet(session)
             return
         sent = self.doors.send(Role.CLIENT, session.peer, delta)
         if sent is Sent.AGAIN:
@@ -332,10 +335,12 @@ class Loop:
             return
         skipped = self._skipped.get(session.number, 0)
         sent = self.doors.send(Role.CLIENT, session.peer, self._snapshot(skipped))
+        self._greet_at.pop(session.number, None)
         if sent is Sent.OK:
             self._skipped.pop(session.number, None)
         elif sent is Sent.AGAIN:
             self._skipped.setdefault(session.number, 0)
+            self._greet_at[session.number] = self.book.now + GREET_RETRY
         else:
             self._gone(Role.CLIENT, session.peer)
 
