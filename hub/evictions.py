@@ -42,7 +42,10 @@ class Evictions:
         return int((pages - free) * page)
 
     def forget_batch(self, first: int, count: int) -> tuple[list[str], int]:
-        """Remove an ended submission with all that belongs to it; returns blobs nobody names any more, and how many tasks."""
+        """Remove an ended submission, or several of a session that follow each other, with all that belongs to them.
+
+        Returns blobs nobody names any more, and how many tasks there were.
+        """
         last = first + count
         used = self._db.execute(
             "SELECT bundle, count(*) FROM tasks WHERE id>=? AND id<? GROUP BY bundle", (first, last)
@@ -55,7 +58,7 @@ class Evictions:
         self._db.execute("DELETE FROM resubmits WHERE old>=? AND old<?", (first, last))
         self._db.execute("DELETE FROM attempts WHERE task>=? AND task<?", (first, last))
         self._db.execute("DELETE FROM purged WHERE id>=? AND id<?", (first, last))
-        self._db.execute("DELETE FROM batches WHERE first=?", (first,))
+        self._db.execute("DELETE FROM batches WHERE first>=? AND first<?", (first, last))
         # What is forgotten must never be taken for new.
         self._db.execute(
             "UPDATE sessions SET next=max(next, ?) WHERE id=?",
@@ -219,5 +222,8 @@ class Evictions:
         self._db.execute("DELETE FROM uses WHERE bundle < (SELECT ifnull(min(id), 1 << 60) FROM bundles)")
 
     def vacuum(self, pages: int = 1000) -> None:
-        """Give free pages back; outside a transaction."""
-        self._db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+        """Give free pages back, beyond those that will be filled again soon; outside a transaction."""
+        free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        spare = self._db.execute("PRAGMA page_count").fetchone()[0] // 8
+        if free > spare:
+            self._db.execute(f"PRAGMA incremental_vacuum({min(pages, free - spare)})").fetchall()

@@ -65,6 +65,7 @@ class Feed:
         self._told_running: dict[int, int] = {}  # by submission
         self._allowance = float(BURST)  # rows of open tasks that may be sent now
         self._merging = False
+        self._long = False  # this window is twice as long, since much is merged in it
 
     # What happens --------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,8 @@ class Feed:
     def due(self, now: float) -> bool:
         """Whether a delta should be made now."""
         if now > self._due + self.interval:  # nothing has been told for a while
-            self._merging, self._allowance = False, float(BURST)
+            self._merging = self._long = False
+            self._allowance = float(BURST)
         return self.observers > 0 and now >= self._due
 
     def next_deadline(self) -> float | None:
@@ -168,9 +170,10 @@ class Feed:
         """All changes since the last one; None when there are none."""
         if not self._anything():
             return None
-        self._due = now + self.interval
         self._allowance = min(BURST, self._allowance + self.rows_per_window)
-        self._merging = self._window.ended > self.rows_per_window
+        self._merging = self._window.ended > self.rows_per_window * (1 + self._long)
+        self._long = self._merging
+        self._due = now + self.interval * (1 + self._long)
         window, self._window = self._window, Window()
         tally = self.tally
         functions = [tally.functions[name].row() for name in tally.dirty_functions if name in tally.functions]

@@ -114,7 +114,7 @@ class History(Evictions, Forgotten, Printed, Runs):
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
             db.execute("PRAGMA journal_size_limit=67108864")
-            db.execute("PRAGMA wal_autocheckpoint=4000")
+            db.execute("PRAGMA wal_autocheckpoint=12000")  # a page that is written again and again is copied once
             db.execute("PRAGMA mmap_size=0")
             db.execute("PRAGMA temp_store=MEMORY")
             found = db.execute("PRAGMA quick_check").fetchone()[0]

@@ -33,6 +33,17 @@ def _mark(_: History) -> None:
     """Submissions that are over are marked so whenever something else is written."""
 
 
+def _stretches(step: dict[tuple[int, int], str]) -> list[tuple[int, int, str]]:
+    """Submissions that follow each other and go by the same limit, as one: a statement for all costs what one costs."""
+    found: list[tuple[int, int, str]] = []
+    for (first, count), why in step.items():
+        if found and (found[-1][0] + found[-1][1], found[-1][2]) == (first, why):
+            found[-1] = (found[-1][0], found[-1][1] + count, why)
+        else:
+            found.append((first, count, why))
+    return found
+
+
 class Keeping:
     """Bounds of rows, bytes, age and blobs; and of clients and engines that are gone."""
 
@@ -160,7 +171,7 @@ class Keeping:
         date = book.date
 
         def forget(history: History) -> None:
-            for (first, count), why in step.items():
+            for first, count, why in _stretches(step):
                 names, number = history.forget_batch(first, count)
                 history.note_forgotten(range(first, first + count), date, why)
                 book.holdings.doomed.update(names)

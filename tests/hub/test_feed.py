@@ -121,6 +121,20 @@ def test_above_the_rate_rows_are_merged_and_nothing_is_missing(stage: Stage) -> 
     assert not [row for delta in client.deltas() for row in delta.tasks if row.state == State.DONE]
 
 
+def test_while_much_is_merged_deltas_come_half_as_often(stage: Stage) -> None:
+    client, engine = stage.client(), stage.engine(auto=True)
+    client.watch()
+    before = stage.clock.monotonic()
+    for part in range(30):
+        client.submit(balanced(), 200)
+        client.outcome(200 * part + 199)
+        stage.advance(0.02)
+    passed = stage.clock.monotonic() - before
+    assert passed < 30 * 200 / ROWS_A_SECOND, "or nothing would be merged"
+    assert 2 <= len(client.deltas()) <= passed * 10 + 3
+    stage.until(lambda: client.deltas()[-1].counters.done == len(engine.starts) == 6000)
+
+
 def test_an_observer_that_does_not_read_is_told_what_it_missed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     client, engine = stage.client(), stage.engine(auto=True)
     client.watch()

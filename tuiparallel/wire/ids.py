@@ -56,6 +56,8 @@ def parse_msg_id(text: str) -> tuple[str, int]:
 
 def spans(numbers: Iterable[int]) -> list[Span]:
     """Contiguous runs of ascending integers as (first, count), in the order in which they come."""
+    if isinstance(numbers, range) and numbers.step == 1:
+        return [(numbers.start, len(numbers))] if numbers else []
     found: list[Span] = []
     first = count = 0
     for number in numbers:
