@@ -226,4 +226,5 @@ class Evictions:
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         spare = self._db.execute("PRAGMA page_count").fetchone()[0] // 8
         if free > spare:
-            self._db.execute(f"PRAGMA incremental_vacuum({min(pages, free - spare)})").fetchall()
+            # As a script: execute() would end after the first page.
+            self._db.executescript(f"PRAGMA incremental_vacuum({min(pages, free - spare)})")

@@ -12,6 +12,7 @@ import pytest
 
 from tests.hub.stage import balanced
 from tuiparallel.hub.history import History
+from tuiparallel.hub.keeping import _stretches
 from tuiparallel.hub.schema import TaskRecord
 from tuiparallel.hub.task import Batch
 from tuiparallel.wire.ids import task_id
@@ -242,6 +243,41 @@ def test_forgetting_a_submission_takes_everything_along(history: History) -> Non
     for table in ("tasks", "batches", "bundles", "uses", "attempts", "blobs", "functions", "resubmits"):
         assert history.query(f"SELECT * FROM {table}") == [], table
     assert history.sessions()[0].next == 2, "what is forgotten is never taken for new"
+
+
+def test_submissions_that_follow_each_other_are_forgotten_as_one(history: History) -> None:
+    fill(history)
+    second = task_id(1, 2)
+    history.begin()
+    history.put_batch(batch_of(second), 101.0)
+    history.put_bundle(2, [ran(second), ran(second + 1)], 102.0)
+    history.put_tasks([record(id, State.DONE, 2, second) for id in (second, second + 1)])
+    history.end_batches([second])
+    assert _stretches({(FIRST, 2): "history_rows", (second, 2): "history_rows", (second + 9, 1): "history_rows"}) == [
+        (FIRST, 4, "history_rows"),
+        (second + 9, 1, "history_rows"),
+    ]
+    assert history.forget_batch(FIRST, 4)[1] == 4
+    history.commit()
+    for table in ("tasks", "batches", "bundles", "uses"):
+        assert history.query(f"SELECT * FROM {table}") == [], table
+    assert history.sessions()[0].next == 4
+
+
+def test_free_pages_are_given_back_but_for_those_that_are_filled_again_soon(history: History) -> None:
+    history.begin()
+    for number in range(500):
+        history.put_fact(f"{number}", "x" * 4000)
+    history.commit()
+    pages = history.query("PRAGMA page_count")[0][0]
+    history.begin()
+    history.query("DELETE FROM facts")
+    history.commit()
+    history.vacuum()
+    left = history.query("PRAGMA page_count")[0][0]
+    assert pages // 16 < left < pages // 4
+    history.vacuum()
+    assert history.query("PRAGMA freelist_count")[0][0] > 0
 
 
 def test_a_bundle_stays_as_long_as_one_of_its_tasks(history: History) -> None:
