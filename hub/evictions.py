@@ -221,7 +221,7 @@ class Evictions:
         self._db.execute("DELETE FROM bundles WHERE id < (SELECT ifnull(min(bundle), 1 << 60) FROM tasks)")
         self._db.execute("DELETE FROM uses WHERE bundle < (SELECT ifnull(min(id), 1 << 60) FROM bundles)")
 
-    def vacuum(self, pages: int = 1000) -> None:
+    def vacuum(self, pages: int = 256) -> None:
         """Give free pages back, beyond those that will be filled again soon; outside a transaction."""
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         spare = self._db.execute("PRAGMA page_count").fetchone()[0] // 8
