@@ -92,20 +92,19 @@ class Book:
     @property
     def history(self) -> History:
         """The history, with everything in it that is on record: for reading."""
-        if self.journal.pending:
-            try:
-                self.journal.settle(self._history)
-            except sqlite3.Error as error:  # it stays in the log, and what is read lacks it
-                log.error("the logbook cannot be settled: %s", error)
+        try:
+            self.settle()
+        except sqlite3.Error as error:  # it stays in the log, and what is read lacks it
+            log.error("the logbook cannot be settled: %s", error)
         return self._history
 
     def record(self) -> None:
         """Put this turn on record. Raises sqlite3.Error or OSError."""
         self.journal.record(self._history, self.now)
 
-    def settle(self, idle: bool) -> None:
-        """Move the logbook into the history when it is time. Raises sqlite3.Error."""
-        if self.journal.ripe(self.now, idle):
+    def settle(self) -> None:
+        """Move the logbook into the history. Raises sqlite3.Error or OSError."""
+        if self.journal.pending:
             self.journal.settle(self._history)
 
     def tell(self, event: Event) -> None:

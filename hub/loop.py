@@ -162,13 +162,13 @@ class Loop:
 
     def _record_all(self) -> None:
         self.book.record()
-        self.book.settle(idle=True)
+        self.book.settle()
 
     def _settle(self, idle: bool) -> None:
         """Move what is on record into the history, when it is time. idle: nothing arrived, so there is time for more."""
         book = self.book
         if not book.storage_error and book.journal.ripe(book.now, idle):
-            self._written(lambda: book.settle(idle))
+            self._written(book.settle)
 
     def _written(self, write: Callable[[], None]) -> bool:
         """Write; False when the disk refuses, and then it is tried again later."""

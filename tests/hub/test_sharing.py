@@ -55,6 +55,13 @@ class Desk:
         self.now += seconds * len(ran)
         self.scheduler.handle(TasksRan(engine, ran), self.now, self.now)
 
+    def learn(self, seconds: float) -> None:
+        """Both engines run a task: how long that takes is known from now on."""
+        self.submit(2)
+        self.given()
+        for engine in (0, 1):
+            self.finish(engine, 1, seconds)
+
 
 @pytest.fixture
 def desk() -> Desk:
@@ -81,19 +88,13 @@ def test_short_tasks_flow_in_large_batches_and_long_ones_singly(desk: Desk) -> N
 
 
 def test_few_tasks_are_spread_over_all_engines(desk: Desk) -> None:
-    desk.submit(2)
-    desk.given()
-    for engine in (0, 1):
-        desk.finish(engine, 1, 0.000_001)
+    desk.learn(0.000_001)
     desk.submit(6)
     assert desk.given() == {0: 3, 1: 3}
 
 
 def test_what_stands_behind_a_long_task_goes_to_an_idle_engine(desk: Desk) -> None:
-    desk.submit(2)
-    desk.given()
-    for engine in (0, 1):
-        desk.finish(engine, 1, 0.001)
+    desk.learn(0.001)
     desk.submit(6)
     assert desk.given() == {0: 3, 1: 3}
     desk.finish(1, 3, 0.001)  # engine 0 has sent nothing all the while
@@ -108,10 +109,7 @@ def test_what_stands_behind_a_long_task_goes_to_an_idle_engine(desk: Desk) -> No
 
 
 def test_what_an_engine_has_refused_to_give_back_is_not_asked_for_again(desk: Desk) -> None:
-    desk.submit(2)
-    desk.given()
-    for engine in (0, 1):
-        desk.finish(engine, 1, 0.001)
+    desk.learn(0.001)
     desk.submit(6)
     desk.given()
     desk.finish(1, 3, 0.001)  # engine 0 has run its three as well, but its results got lost
@@ -127,10 +125,7 @@ def test_what_an_engine_has_refused_to_give_back_is_not_asked_for_again(desk: De
 
 
 def test_only_what_an_idle_engine_may_run_is_taken_back_for_it(desk: Desk) -> None:
-    desk.submit(2)
-    desk.given()
-    for engine in (0, 1):
-        desk.finish(engine, 1, 0.001)
+    desk.learn(0.001)
     desk.submit(4, targets=[0])
     assert desk.given() == {0: 4}
     desk.now += 2 * PATIENCE
@@ -138,10 +133,7 @@ def test_only_what_an_idle_engine_may_run_is_taken_back_for_it(desk: Desk) -> No
 
 
 def test_an_idle_engine_gets_a_fair_share_of_what_a_working_one_has_ahead(desk: Desk) -> None:
-    desk.submit(2)
-    desk.given()
-    for engine in (0, 1):
-        desk.finish(engine, 1, 0.001)
+    desk.learn(0.001)
     desk.submit(20, targets=[0])  # more than it may hold ahead
     desk.given()
     desk.submit(9)
@@ -155,10 +147,7 @@ def test_an_idle_engine_gets_a_fair_share_of_what_a_working_one_has_ahead(desk: 
 
 
 def test_a_tail_of_tiny_tasks_is_not_moved_about(desk: Desk) -> None:
-    desk.submit(2)
-    desk.given()
-    for engine in (0, 1):
-        desk.finish(engine, 1, 0.000_001)
+    desk.learn(0.000_001)
     desk.submit(40)
     desk.given()
     desk.finish(1, 20, 0.000_001)
