@@ -125,6 +125,9 @@ class History(Evictions, Forgotten, Printed, Runs):
                 db.executescript(f"BEGIN; {TABLES} PRAGMA user_version={VERSION}; COMMIT")
             elif version != VERSION:
                 raise sqlite3.DatabaseError(f"schema {version}, not {VERSION}")
+        except UnicodeDecodeError as error:  # SQLite's own words about a damaged schema are not text either
+            db.close()
+            raise sqlite3.DatabaseError(f"the schema is damaged: {error}") from error
         except BaseException:
             db.close()
             raise

@@ -26,18 +26,23 @@ from tuiparallel.wire.states import EngineState, State
 
 def taken_up(config: ClusterConfig, history: History, now: float, date: float) -> Book:
     """The book of a hub that begins: with what the history says, or, when that cannot be read, with a new history."""
-    book = Book(config, history, now, date)
     try:
+        book = Book(config, history, now, date)
         recover(book)
-    except sqlite3.OperationalError:
-        raise  # of the disk, not of what is on it
-    except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
+        if isinstance(error, sqlite3.OperationalError) and _of_the_disk(error):
+            raise
         history.begin_anew(error)
         book = Book(config, history, now, date)
         recover(book)
     if history.moved_aside is not None:
         book.event("storage", f"the history was damaged and moved to {history.moved_aside.name}")
     return book
+
+
+def _of_the_disk(error: sqlite3.OperationalError) -> bool:
+    """Whether it is of the disk, not of what is on it: a damaged schema or text is a plain error, or has no code."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
 
 
 def recover(book: Book) -> None:

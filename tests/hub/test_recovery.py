@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 
@@ -236,3 +237,18 @@ def test_engines_that_are_still_to_come_back_count_as_there(stage: Stage) -> Non
     engines[1].finish()
     assert client.state(0) is State.DONE
     assert all(notice.engines == [0, 1] for notice in client.of(Notice))
+
+
+@pytest.mark.parametrize("damage", ["UPDATE tasks SET state=77", "ALTER TABLE batches RENAME COLUMN calls TO cells"])
+def test_a_history_that_can_be_opened_and_not_understood_is_moved_aside(stage: Stage, damage: str) -> None:
+    client, engine = stage.client(), stage.engine(auto=True)
+    client.submit(balanced())
+    client.outcome(0)
+    stage.advance(3)
+    stage.kill()
+    with contextlib.closing(sqlite3.connect(stage.folder / "history.db")) as db:
+        db.execute(damage)
+        db.commit()
+    stage.open()
+    assert stage.history.moved_aside is not None and stage.history.counts() == {}
+    assert engine.starts
