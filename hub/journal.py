@@ -23,7 +23,8 @@ from tuiparallel.wire.messages import Ran, Work
 _ENDED_AT_ONCE = 256
 LIGHT_TASKS = 2000  # of a turn: above it, or above LIGHT_BYTES, it is worth a transaction of its own
 LIGHT_BYTES = 512 << 10
-MOST_PENDING = 1000  # tasks in the log after which the history must have them
+WORTH_SETTLING = 250  # tasks in the log that go into the history as soon as no task is open
+MOST_PENDING = 1500  # tasks in the log after which the history must have them
 MOST_PENDING_BYTES = 4 << 20
 
 Attempt = tuple[int, int, int, "float | None", "float | None", str]
@@ -158,11 +159,15 @@ class Journal:
         self.pending_bytes += len(entry)
         self._begin()
 
-    def ripe(self, now: float, idle: bool, patience: float = 0.02) -> bool:
-        """Whether what is in the log should go into the history now; idle: nothing else is to be done."""
+    def ripe(self, now: float, idle: bool, quiet: bool, patience: float = 0.02) -> bool:
+        """Whether what is in the log should go into the history now.
+
+        idle: nothing has arrived. quiet: no task is open, so nobody waits for the hub until somebody submits again.
+        """
         if not self.pending_bytes:
             return False
-        many = len(self.pending.tasks) > MOST_PENDING or self.pending_bytes > MOST_PENDING_BYTES
+        most = WORTH_SETTLING if quiet else MOST_PENDING
+        many = len(self.pending.tasks) > most or self.pending_bytes > MOST_PENDING_BYTES
         return many or now - self.pending_since > (patience if idle else 20 * patience)
 
     def next_deadline(self, patience: float = 0.02) -> float | None:

@@ -167,7 +167,7 @@ class Loop:
     def _settle(self, idle: bool) -> None:
         """Move what is on record into the history, when it is time. idle: nothing arrived, so there is time for more."""
         book = self.book
-        if not book.storage_error and book.journal.ripe(book.now, idle):
+        if not book.storage_error and book.journal.ripe(book.now, idle, not book.scheduler.tasks):
             self._written(book.settle)
 
     def _written(self, write: Callable[[], None]) -> bool:

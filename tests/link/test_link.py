@@ -37,9 +37,9 @@ def open_doors(folder: Path) -> Doors:
 class Pair:
     """One link and the hub's end of it, driven by the test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, doors: Doors | None = None) -> None:
         self.folder = folder
-        self.doors = open_doors(folder)
+        self.doors = doors or open_doors(folder)
         self.clock = FakeClock()
         self.link = Link(f"ipc://{folder}/c", ToClient, hello, clock=self.clock, resend_interval=5.0)
         self.at_hub: list[tuple[Peer, Message]] = []
@@ -152,3 +152,23 @@ def test_sending_to_a_peer_that_left_says_so(pair: Pair) -> None:
     while pair.doors.send(Role.CLIENT, peer, Accepted([])) is not Sent.GONE:
         assert not deadline.passed()
         pair.doors.wait(0.01)
+
+
+def test_answers_of_several_are_read_in_one_turn(pair: Pair) -> None:
+    doors = pair.doors
+    links = [pair, Pair(pair.folder, doors)]
+    peers = [each.greet() for each in links]
+    deadline = Deadline(SystemClock(), 10)
+    most = 0
+    while most < 2:
+        assert not deadline.passed(), "the first answer alone was read each time"
+        while doors.wait(0):
+            doors.drain()
+        for peer in peers:
+            doors.send(Role.CLIENT, peer, Accepted([1]))
+        assert not doors.wait(0), "nobody has said anything yet"
+        for each in links:
+            assert each.link.send(Observe())
+        doors.wait(10)
+        most = max(most, len(doors.drain()))
+    links[1].link.close()

@@ -81,3 +81,14 @@ def test_no_time_to_wait_is_one_look_for_the_sleepy_too() -> None:
     clock = FakeClock()
     line = wait(Vigil(clock, 0.0004), clock, 0.0, timeout=0.0)
     assert line.looks == 1
+
+
+def test_who_waits_for_several_sleeps_at_once() -> None:
+    clock = FakeClock()
+    vigil = Vigil(clock, 0.0004)
+    for _ in range(10):
+        wait(vigil, clock, 0.0001)
+    line = Line(clock, 0.1)
+    assert vigil.wait(line.poll, None, lone=False) == [(7, 1)]
+    assert (line.looks, line.sleeps) == (0, 1)
+    assert vigil.awake, "it says nothing of lone answers"

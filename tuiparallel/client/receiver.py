@@ -46,7 +46,7 @@ class Receiver:
     """Turns `link` and hands what arrives to `handle`, always one thread at a time.
 
     handle runs in whichever thread turns: it must not wait. lapsed() raises when waiting has become hopeless, idle() is
-    called now and then when nothing arrives.
+    called now and then when nothing arrives. lone() tells whether one answer is awaited at the most.
     """
 
     def __init__(
@@ -55,12 +55,14 @@ class Receiver:
         handle: Callable[[list[Message]], None],
         lapsed: Callable[[], None],
         idle: Callable[[], None],
+        lone: Callable[[], bool],
         name: str,
     ) -> None:
         self._link = link
         self._handle = handle
         self._lapsed = lapsed
         self._idle = idle
+        self._lone = lone
         self._vigil = Vigil(link.clock, _WATCH)
         self._turning = threading.Lock()
         self._waiters: dict[_Waiter, None] = {}
@@ -101,7 +103,8 @@ class Receiver:
                 left = deadline.left()
                 if left == 0.0 or self._closed:
                     return False
-                messages = self._link.turn(_LOOK if left is None else min(left, _LOOK), self._vigil)
+                vigil = self._vigil if self._lone() else None
+                messages = self._link.turn(_LOOK if left is None else min(left, _LOOK), vigil)
                 if messages:
                     self._take(messages)
                 else:

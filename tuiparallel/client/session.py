@@ -103,7 +103,9 @@ class Session:
             self.link, Path(connection.blobs), _budget(connection), self._unwritten, f"{thread}-blobs"
         )
         self.submitter = Submitter(self.hex, self.link, self.ledger, self.handover, self._wait_for_room)
-        self.receiver = Receiver(self.link, self._handle, self._lapsed, self.idle, thread)
+        self.receiver = Receiver(
+            self.link, self._handle, self._lapsed, self.idle, lambda: self.ledger.outstanding < 2, thread
+        )
         self.nesting = Nesting(self.link, self.receiver, connection.directory)
         _sessions.add(self)
 

@@ -119,6 +119,7 @@ class Doors:
             handle = int(socket.getsockopt(zmq.FD))
             self._role_of[handle] = role
             self._poll.register(handle, select.POLLIN)
+        self._addressed = [0, 0]  # messages sent since something was read: as many may come back at once
         self._ready: list[Role] = list(Role)  # what the last wait has found
         self._crowded: list[Role] = []  # those of them that had something before the wait began
 
@@ -133,7 +134,7 @@ class Doors:
             self._ready = self._crowded
             return True
         self._ready = []
-        found = self._vigil.wait(self._poll.poll, timeout)
+        found = self._vigil.wait(self._poll.poll, timeout, lone=max(self._addressed) < 2)
         for handle, _ in found:
             role = self._role_of.get(handle)
             if role is not None:
@@ -150,9 +151,10 @@ class Doors:
         arrived: list[tuple[Role, Peer, Message]] = []
         for role in self._ready:
             socket = self._sockets[role]
-            # Of a socket that was waited for, a lone message is the rule, and looking for a second one costs more than
-            # reading it: the next wait begins with a look.
-            most = messages_limit if role in self._crowded else 1
+            # Where one message was answered, a lone one comes back as a rule, and looking for a second one costs more
+            # than reading it: the next wait begins with a look.
+            most = messages_limit if role in self._crowded or self._addressed[role] > 1 else 1
+            self._addressed[role] = 0
             size = count = 0
             while size < bytes_limit and count < most and (count == 0 or self._look(role)):
                 try:
@@ -220,6 +222,7 @@ class Doors:
         if isinstance(message, (Welcome, EngineWelcome, SupervisorWelcome)):
             connection.sent = 0
         self._unsure[role] = True
+        self._addressed[role] += 1
         socket = self._sockets[role]
         if chance("link.drop"):
             connection.sent = following(connection.sent)

@@ -33,8 +33,14 @@ class Vigil:
         """Whether the next wait begins with a watch."""
         return self._share > 0.5
 
-    def wait(self, poll: Callable[[float | None], Found], timeout: float | None) -> Found:
-        """What poll (of a select.poll, in milliseconds) finds within `timeout` seconds; None: for ever."""
+    def wait(self, poll: Callable[[float | None], Found], timeout: float | None, lone: bool = True) -> Found:
+        """What poll (of a select.poll, in milliseconds) finds within `timeout` seconds; None: for ever.
+
+        lone: a single answer is awaited. Where several processes work for this one, it sleeps at once: a core that
+        looks busy gets none of them.
+        """
+        if not lone:
+            return poll(None if timeout is None else int(timeout * 1000 + 0.999))
         clock = self._clock.monotonic
         began = clock()
         found: Found = []
