@@ -107,6 +107,15 @@ class Book:
         if self.journal.pending:
             self.journal.settle(self._history)
 
+    @property
+    def folding(self) -> bool:
+        """Whether the history is being folded: whoever uses it has to wait for the disk."""
+        return self._history.folding.busy
+
+    def fold(self) -> None:
+        """Begin to fold the history if it is worth it."""
+        self._history.fold()
+
     def tell(self, event: Event) -> None:
         """Hand an event to the rules; what follows is carried out in this turn."""
         self.effects += self.scheduler.handle(event, self.now, self.date)

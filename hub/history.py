@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from tuiparallel.hub.evictions import Evictions
+from tuiparallel.hub.folding import Folding
 from tuiparallel.hub.forgotten import Forgotten
 from tuiparallel.hub.logbook import Logbook
 from tuiparallel.hub.printed import Printed, output_of
@@ -36,6 +37,7 @@ _work = msgspec.msgpack.Decoder(Work)
 _bundle = msgspec.msgpack.Decoder(list[Ran])
 _spans = msgspec.msgpack.Decoder(list[Span])
 
+_ROW = 100  # bytes of a task's row, with its share of what is written around it
 _SYNCHRONOUS = {"process": "NORMAL", "full": "FULL", "none": "OFF"}
 
 
@@ -62,6 +64,7 @@ class History(Evictions, Forgotten, Printed, Runs):
         self.path = path
         self.moved_aside: Path | None = None
         self._durability = durability
+        self.folding = Folding()
         self._db = self._open(durability) if keep_aside else self._connect(durability)
         self.logbook = self._log(path.with_name(f"{path.stem}.log"), durability)
         if self.moved_aside is not None:
@@ -98,6 +101,7 @@ class History(Evictions, Forgotten, Printed, Runs):
     def begin_anew(self, why: object) -> None:
         """What is in the file cannot be used, though it could be opened: it is moved aside, and an empty one begins."""
         log.error("the history %s is damaged (%s): it is moved aside", self.path, why)
+        self.folding.wait()
         self._db.close()
         self._put_aside()
         self.logbook.clear()
@@ -114,7 +118,7 @@ class History(Evictions, Forgotten, Printed, Runs):
             db.execute("PRAGMA journal_mode=WAL")
             db.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
             db.execute("PRAGMA journal_size_limit=67108864")
-            db.execute("PRAGMA wal_autocheckpoint=12000")  # a page that is written again and again is copied once
+            db.execute("PRAGMA wal_autocheckpoint=16000")  # pages: in case that folding does not keep up
             db.execute("PRAGMA mmap_size=0")
             db.execute("PRAGMA temp_store=MEMORY")
             found = db.execute("PRAGMA quick_check").fetchone()[0]
@@ -135,6 +139,7 @@ class History(Evictions, Forgotten, Printed, Runs):
 
     def close(self) -> None:
         """Fold the write-ahead log into the file, and close it."""
+        self.folding.wait()
         self._db.close()
         self.logbook.close()
 
@@ -142,6 +147,10 @@ class History(Evictions, Forgotten, Printed, Runs):
 
     def begin(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
+
+    def fold(self) -> None:
+        """Begin to copy what was committed into the file, if there is much of it; no transaction may be open."""
+        self.folding.begin(self._db)
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
@@ -154,6 +163,7 @@ class History(Evictions, Forgotten, Printed, Runs):
     def put_batch(self, batch: Batch, received: float) -> None:
         """A new submission, with its bodies. The session's `next` follows from its newest one."""
         body = _pack(batch.calls)
+        self.folding.written += len(body)
         work = batch.work
         packed = _pack(work)
         self._db.execute(
@@ -185,6 +195,7 @@ class History(Evictions, Forgotten, Printed, Runs):
     def put_bundle(self, id: int, ran: Sequence[Ran], at: float) -> None:
         """Results as they came."""
         body = _pack(ran)
+        self.folding.written += len(body)
         printed = output_of(ran)
         stored = self._db.execute(
             "INSERT OR IGNORE INTO bundles VALUES(?,?,?,?,?)", (id, body, zlib.crc32(body), at, printed)
@@ -198,6 +209,7 @@ class History(Evictions, Forgotten, Printed, Runs):
 
     def put_tasks(self, rows: Sequence[TaskRecord]) -> None:
         """Tasks that have ended."""
+        self.folding.written += _ROW * len(rows)
         self._db.executemany("INSERT OR IGNORE INTO tasks VALUES(?,?,?,?,?,?,?,?,?)", rows)
 
     def end_batches(self, firsts: Iterable[int]) -> None:

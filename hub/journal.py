@@ -25,6 +25,7 @@ LIGHT_TASKS = 2000  # of a turn: above it, or above LIGHT_BYTES, it is worth a t
 LIGHT_BYTES = 512 << 10
 WORTH_SETTLING = 250  # tasks in the log that go into the history as soon as no task is open
 MOST_PENDING = 1500  # tasks in the log after which the history must have them
+MOST_WAITING = 20_000  # ... while the history waits for the disk
 MOST_PENDING_BYTES = 4 << 20
 
 Attempt = tuple[int, int, int, "float | None", "float | None", str]
@@ -169,6 +170,10 @@ class Journal:
         most = WORTH_SETTLING if quiet else MOST_PENDING
         many = len(self.pending.tasks) > most or self.pending_bytes > MOST_PENDING_BYTES
         return many or now - self.pending_since > (patience if idle else 20 * patience)
+
+    def patient(self) -> bool:
+        """Whether what is in the log can wait until the history has been folded."""
+        return len(self.pending.tasks) < MOST_WAITING and self.pending_bytes < 2 * MOST_PENDING_BYTES
 
     def next_deadline(self, patience: float = 0.02) -> float | None:
         return self.pending_since + patience if self.pending_bytes else None

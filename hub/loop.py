@@ -59,6 +59,7 @@ FREE = (
 )  # fmt: skip
 """Messages that may leave though the turn is not on record."""
 GREET_RETRY = 1.0  # seconds until an observer that does not read is tried again
+FOLDING_LOOK = 0.005  # seconds between looks whether the history can be written to
 CHORES = 0.05  # seconds between looks at what time alone brings, while messages arrive without a pause
 MOST_STALLED = 10_000  # messages kept for a peer whose pipe is full; beyond it, its connection is given up
 
@@ -110,19 +111,19 @@ class Loop:
                 self.clients.apologise(role, peer, message)
         if self.end_asked and not book.stopping:
             self.clients.end_cluster(f"the hub was asked to end by {self.end_asked}")
-        if not arrived or book.now >= self._chores_at:
+        chores = not arrived or book.now >= self._chores_at
+        if chores:
             self._chores_at = book.now + CHORES
             self.clients.upkeep()
             self.engines.upkeep()
             self.engines.judge(not arrived, self._reachable)
-            self.keeping.upkeep()
-            if self.keeping.homeless and not book.stopping:
-                self.clients.end_cluster(f"its directory {book.config.directory} has been removed")
         self._handle()
         failpoint("hub.handled")
         if not self._commit():
             self.executor.account()
             self._go_on()
+            if chores:
+                self._keep_house()
             return
         failpoint("hub.committed")
         if book.after_commit:
@@ -130,6 +131,8 @@ class Loop:
             self._answer()
         self._send()
         self.executor.account()
+        if chores:
+            self._keep_house()
         self._settle(not arrived)
         self._observe()
         self._probe_clients()
@@ -164,11 +167,25 @@ class Loop:
         self.book.record()
         self.book.settle()
 
+    def _keep_house(self) -> None:
+        """What keeps the history within its bounds: nobody waits for it, so it comes when everything has been sent."""
+        if self.book.folding:
+            return  # it would wait for the disk
+        self.keeping.upkeep()
+        if self.keeping.homeless and not self.book.stopping:
+            self.clients.end_cluster(f"its directory {self.book.config.directory} has been removed")
+
     def _settle(self, idle: bool) -> None:
         """Move what is on record into the history, when it is time. idle: nothing arrived, so there is time for more."""
         book = self.book
-        if not book.storage_error and book.journal.ripe(book.now, idle, not book.scheduler.tasks):
+        if book.storage_error or (book.folding and book.journal.patient()):
+            return
+        if book.journal.others:
+            self._written(book.record)
+        elif book.journal.ripe(book.now, idle, not book.scheduler.tasks):
             self._written(book.settle)
+        if not book.storage_error:
+            book.fold()
 
     def _written(self, write: Callable[[], None]) -> bool:
         """Write; False when the disk refuses, and then it is tried again later."""
@@ -378,6 +395,8 @@ class Loop:
         for other in deadlines:
             if other is not None:
                 at = min(at, other)
+        if book.folding:
+            at = max(at, now + FOLDING_LOOK)  # what is due otherwise may have to wait for it
         if self._stalled:
             at = min(at, now + STALLED_RETRY)
         if book.storage_error:
