@@ -72,7 +72,12 @@ class History(Evictions, Forgotten, Printed, Runs):
         self.damaged: list[tuple[int, int]] = []  # submissions that were to be taken over and cannot be read
         self.keep_calls = True  # arguments stay as long as their tasks' rows; otherwise until all of them have ended
         self.released: set[str] = set()  # blobs of arguments that have gone
-        self.run, self.output = self._recorded_run(), self._recorded_output()
+        try:
+            self.run, self.output = self._recorded_run(), self._recorded_output()
+        except (sqlite3.DatabaseError, ValueError) as error:
+            if not keep_aside:
+                raise
+            self.begin_anew(error)
 
     # Opening -------------------------------------------------------------------------------------------------------
 

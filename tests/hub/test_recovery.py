@@ -239,7 +239,15 @@ def test_engines_that_are_still_to_come_back_count_as_there(stage: Stage) -> Non
     assert all(notice.engines == [0, 1] for notice in client.of(Notice))
 
 
-@pytest.mark.parametrize("damage", ["UPDATE tasks SET state=77", "ALTER TABLE batches RENAME COLUMN calls TO cells"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE tasks SET state=77",
+        "ALTER TABLE batches RENAME COLUMN calls TO cells",
+        "ALTER TABLE facts RENAME COLUMN value TO valve",
+        "UPDATE facts SET value='seven' WHERE name='run'",
+    ],
+)
 def test_a_history_that_can_be_opened_and_not_understood_is_moved_aside(stage: Stage, damage: str) -> None:
     client, engine = stage.client(), stage.engine(auto=True)
     client.submit(balanced())
