@@ -68,6 +68,14 @@ def test_a_class_is_sent_whole_and_known_again() -> None:
     assert cls is Local and type(instance) is Local  # it comes home
 
 
+def test_code_keeps_the_name_of_its_file() -> None:
+    def outer() -> Any:
+        return lambda: None
+
+    there = loads(dumps(outer)[0])
+    assert there.__code__.co_filename == there().__code__.co_filename == __file__
+
+
 def test_errors_of_the_values_own_code_come_through() -> None:
     class Refuses:
         def __reduce__(self) -> Any:

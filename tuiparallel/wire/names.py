@@ -139,6 +139,11 @@ def set_function(function: types.FunctionType, state: tuple[Any, ...]) -> None:
         show(*shown)
 
 
+def make_code(filename: str, make: Callable[..., types.CodeType], *arguments: Any) -> types.CodeType:
+    """Called by pickles: code that knows its file, whatever cloudpickle says of that."""
+    return make(*arguments).replace(co_filename=filename)
+
+
 def new_cell() -> types.CellType:
     """Called by pickles: a variable of an enclosing function, still empty."""
     return types.CellType()

@@ -95,6 +95,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         kind = type(thing)
         if kind is types.FunctionType:
             return NotImplemented if is_by_reference(thing) else self._reduce_function(thing)
+        if kind is types.CodeType:  # cloudpickle from 3.1.3 on leaves the file out, which tracebacks need
+            make, arguments = cloudpickle._code_reduce(thing)
+            return names.make_code, (thing.co_filename, make, *arguments)
         if kind is _Sender:
             return names.Origin, (thing.module,)
         if kind is memoryview:
