@@ -48,6 +48,12 @@ def deadly(path: str, name: int) -> int:
     return 0
 
 
+def wait_for(path: str) -> None:
+    """A task that ends once there is a file of this name."""
+    while not os.path.exists(path):
+        pause(0.01)
+
+
 def slow_pid(_: int) -> int:
     """Which process ran it; long enough that each engine gets one."""
     pause(0.3)

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.faults.chaos import PATIENCE, wait_process_state
 from tests.faults.ledger import Ledger
-from tests.faults.tasks import pause, value_of
+from tests.faults.tasks import pause, value_of, wait_for
 from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.errors import NoSuchTask
 from tuiparallel.link import failpoints
@@ -107,8 +107,7 @@ from tuiparallel.client.client import Client
 rc = Client(sys.argv[1])
 view = rc.load_balanced_view()
 answers = [view.apply_async(os.urandom, int(sys.argv[3])) for _ in range(int(sys.argv[2]))]
-rc._session.submitter.flush()
-wait = [answer.msg_ids for answer in answers]
+rc.queue_status()  # the hub answers it after it has taken all of these
 print(rc.session, flush=True)
 sys.stdin.readline()
 for answer in answers:
@@ -121,11 +120,15 @@ print("all", flush=True)
     "count, size", [(2000, 50_000), pytest.param(40_000, 60_000, marks=pytest.mark.long)], ids=["100 MB", "2.4 GB"]
 )
 def test_f20_a_stopped_client_costs_the_hub_a_window(
-    start: Start, show: Show, count: int, size: int, until: Callable[..., None]
+    start: Start, show: Show, tmp_path: Path, count: int, size: int, until: Callable[..., None]
 ) -> None:
     cluster = start(2)
     with cluster as rc:
         rc.load_balanced_view().map_sync(abs, range(1000))
+        gate = (
+            tmp_path / "gate"
+        )  # until it is there nothing runs, so that all results are due to a client that stands
+        held = rc[:].apply_async(wait_for, str(gate))
         hub = psutil.Process(cluster.pids["hub"])
         before = hub.memory_info().rss
         arguments = [str(cluster.connection_file), str(count), str(size)]
@@ -141,6 +144,8 @@ def test_f20_a_stopped_client_costs_the_hub_a_window(
                 session = process.stdout.readline().strip()
                 process.send_signal(signal.SIGSTOP)
                 wait_process_state(process.pid, "T")
+                gate.touch()
+                held.get(PATIENCE)
                 until(lambda: rc.result_status(f"{session}-{count - 1}")["completed"], 400.0, "all tasks have run")
                 until(lambda: not rc.queue_status()["unassigned"], 60.0)
                 most = hub.memory_info().rss
