@@ -97,7 +97,14 @@ class Delivery:
                 if engine != last or here is not owner:
                     last, here, place = engine, owner, self._place_number(owner, engine, None)
                     fresh = owner.fresh.setdefault(owner.hex, [])
-                outcome = self._outcome(task.id, effect.state, engine, task.attempt, effect.ran, place)
+                ran = effect.ran
+                if task.attempt > 1:
+                    outcome = self._outcome(task.id, effect.state, engine, task.attempt, ran, place)
+                else:
+                    outcome = Outcome(
+                        task.id & COUNTER_MASK, effect.state, engine, ran.started or None, ran.completed, 1,
+                        ran.body, ran.extras, (), ran.blobs, None, place,
+                    )  # fmt: skip
                 fresh.append(outcome)
                 if len(outcome.body) > COUNTED or outcome.blobs:
                     self._watch(owner, owner.hex, outcome)
@@ -202,9 +209,14 @@ class Delivery:
         return session.under_way <= UNDER_WAY and self.book.now >= session.blocked_until
 
     def _pack(self, session: Session, hex: str, outcomes: list[Outcome]) -> None:
-        start = size = light = 0
         places = list(session.places)
         accepted = self.book.accepted.take(session.number)
+        if len(outcomes) <= MOST_OUTCOMES:
+            weights = sum([len(outcome.body) for outcome in outcomes])
+            if weights + OVERHEAD * len(outcomes) <= LIGHT_LIMIT:
+                self.book.out.client(session, Done(hex, outcomes, accepted, places))
+                return
+        start = size = light = 0
         for position, outcome in enumerate(outcomes):
             weight = len(outcome.body)
             full = size + weight > FRAME_LIMIT or light > LIGHT_LIMIT or position - start >= MOST_OUTCOMES

@@ -13,6 +13,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ _bundle = msgspec.msgpack.Decoder(list[Ran])
 _spans = msgspec.msgpack.Decoder(list[Span])
 
 _ROW = 100  # bytes of a task's row, with its share of what is written around it
+_COLUMNS = 9  # of a TaskRecord
+_AT_ONCE = 50  # rows of one statement: half the time of a statement per row
+_INSERT_ONE = f"INSERT OR IGNORE INTO tasks VALUES({','.join('?' * _COLUMNS)})"
+_INSERT_MANY = _INSERT_ONE + f",({','.join('?' * _COLUMNS)})" * (_AT_ONCE - 1)
 _SYNCHRONOUS = {"process": "NORMAL", "full": "FULL", "none": "OFF"}
 
 
@@ -215,7 +220,11 @@ class History(Evictions, Forgotten, Printed, Runs):
     def put_tasks(self, rows: Sequence[TaskRecord]) -> None:
         """Tasks that have ended."""
         self.folding.written += _ROW * len(rows)
-        self._db.executemany("INSERT OR IGNORE INTO tasks VALUES(?,?,?,?,?,?,?,?,?)", rows)
+        rows = sorted(rows)  # engines take turns: in the order of their ids they are appended, mostly
+        whole = len(rows) - len(rows) % _AT_ONCE
+        for start in range(0, whole, _AT_ONCE):
+            self._db.execute(_INSERT_MANY, list(chain.from_iterable(rows[start : start + _AT_ONCE])))
+        self._db.executemany(_INSERT_ONE, rows[whole:])
 
     def end_batches(self, firsts: Iterable[int]) -> None:
         """All tasks of these have ended; with keep_calls off their arguments go, the blobs of those into `released`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 
 import msgspec
 
@@ -23,10 +24,13 @@ from tuiparallel.wire.messages import Ran, Work
 _ENDED_AT_ONCE = 256
 LIGHT_TASKS = 2000  # of a turn: above it, or above LIGHT_BYTES, it is worth a transaction of its own
 LIGHT_BYTES = 512 << 10
-WORTH_SETTLING = 250  # tasks in the log that go into the history as soon as no task is open
-MOST_PENDING = 1500  # tasks in the log after which the history must have them
+WORTH_SETTLING = 750  # tasks in the log that go into the history when nobody waits for the hub meanwhile
+SETTLING = 3e-6  # seconds a task takes on its way from the log into the history, about
+MOST_PENDING = 6000  # tasks in the log after which the history must have them
 MOST_WAITING = 20_000  # ... while the history waits for the disk
 MOST_PENDING_BYTES = 4 << 20
+QUIET = 0.02  # seconds without another turn after which the history gets what is in the log
+LONGEST_PENDING = 0.4  # ... while turns follow each other
 
 Attempt = tuple[int, int, int, "float | None", "float | None", str]
 
@@ -121,7 +125,7 @@ class Journal:
     def __init__(self) -> None:
         self.ended: list[int] = []  # batches that are over
         self.pending = Rows()  # on record in the logbook, not yet in the history
-        self.pending_since = 0.0
+        self.pending_since = self.logged_at = 0.0  # the first of it, the last of it
         self.pending_bytes = 0
         self._begin()
 
@@ -158,25 +162,32 @@ class Journal:
         else:
             self.pending, self.pending_since = self._turn, now
         self.pending_bytes += len(entry)
+        self.logged_at = now
         self._begin()
 
-    def ripe(self, now: float, idle: bool, quiet: bool, patience: float = 0.02) -> bool:
-        """Whether what is in the log should go into the history now.
+    def ripe(self, now: float) -> bool:
+        """Whether what is in the log must go into the history now, or can since nothing has come lately."""
+        return bool(self.pending_bytes) and (
+            len(self.pending.tasks) > MOST_PENDING
+            or self.pending_bytes > MOST_PENDING_BYTES
+            or now - self.logged_at > QUIET
+            or now - self.pending_since > LONGEST_PENDING
+        )
 
-        idle: nothing has arrived. quiet: no task is open, so nobody waits for the hub until somebody submits again.
-        """
-        if not self.pending_bytes:
-            return False
-        most = WORTH_SETTLING if quiet else MOST_PENDING
-        many = len(self.pending.tasks) > most or self.pending_bytes > MOST_PENDING_BYTES
-        return many or now - self.pending_since > (patience if idle else 20 * patience)
+    @property
+    def seconds(self) -> float:
+        """How long it takes to move what is in the log into the history, if it is enough to be worth it; else inf."""
+        tasks = len(self.pending.tasks)
+        return SETTLING * tasks if tasks > WORTH_SETTLING else inf
 
     def patient(self) -> bool:
         """Whether what is in the log can wait until the history has been folded."""
         return len(self.pending.tasks) < MOST_WAITING and self.pending_bytes < 2 * MOST_PENDING_BYTES
 
-    def next_deadline(self, patience: float = 0.02) -> float | None:
-        return self.pending_since + patience if self.pending_bytes else None
+    def next_deadline(self) -> float | None:
+        if not self.pending_bytes:
+            return None
+        return min(self.logged_at + QUIET, self.pending_since + LONGEST_PENDING)
 
     def settle(self, history: History) -> None:
         """What earlier turns have logged goes into the history, so that it can be read there. Raises sqlite3.Error."""

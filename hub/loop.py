@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 from tuiparallel.hub.book import Book
 from tuiparallel.hub.clients import ClientDesk
@@ -133,7 +134,7 @@ class Loop:
         self.executor.account()
         if chores:
             self._keep_house()
-        self._settle(not arrived)
+        self._settle()
         self._observe()
         self._probe_clients()
 
@@ -175,17 +176,30 @@ class Loop:
         if self.keeping.homeless and not self.book.stopping:
             self.clients.end_cluster(f"its directory {self.book.config.directory} has been removed")
 
-    def _settle(self, idle: bool) -> None:
-        """Move what is on record into the history, when it is time. idle: nothing arrived, so there is time for more."""
+    def _settle(self) -> None:
+        """Move what is on record into the history, when it is time."""
         book = self.book
         if book.storage_error or (book.folding and book.journal.patient()):
             return
         if book.journal.others:
             self._written(book.record)
-        elif book.journal.ripe(book.now, idle, not book.scheduler.tasks):
+        elif book.journal.ripe(book.now) or self._to_spare():
             self._written(book.settle)
         if not book.storage_error:
             book.fold()
+
+    def _to_spare(self) -> bool:
+        """Whether nobody waits for the hub while it moves the logbook.
+
+        There is more to be given out, so that one turn that comes late is nobody's last; or all engines are busy for
+        long enough, and nothing has arrived.
+        """
+        scheduler, seconds = self.book.scheduler, self.book.journal.seconds
+        if seconds == inf:
+            return False
+        if len(scheduler.lanes):
+            return True
+        return scheduler.ahead() > seconds and not self.doors.waiting()
 
     def _written(self, write: Callable[[], None]) -> bool:
         """Write; False when the disk refuses, and then it is tried again later."""

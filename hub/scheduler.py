@@ -380,6 +380,10 @@ class Scheduler(Nesting):
         able = free if task.places is None else free & task.places
         return bool(able) and able <= task.tried
 
+    def ahead(self) -> float:
+        """Seconds for which every engine has work, as far as is known; 0 without engines."""
+        return min((seat.load for seat in self.seats.values()), default=0.0)
+
     # Once per turn -------------------------------------------------------------------------------------------------
 
     def settle(self, now: float, date: float) -> list[Effect]:

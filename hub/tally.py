@@ -6,10 +6,11 @@ get instead of single tasks when tasks end faster than a person can see.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import log2
+from operator import sub
 
 from tuiparallel.hub.events import TaskEnded
 from tuiparallel.hub.task import Batch, Task
@@ -26,6 +27,7 @@ MOST_FUNCTIONS = 2000
 MOST_BATCHES = 200  # submissions that are over and still shown
 MOST_FAILURES = 500
 OTHERS = "others"
+_MICROSECOND = RUN_BUCKETS_PER_DOUBLING * log2(1e6)  # buckets from a second down to a microsecond
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class FunctionTally:
     wait: float = 0.0
     back: float = 0.0
     slowest: float = 0.0
-    buckets: dict[int, int] = field(default_factory=dict)
+    buckets: Counter[int] = field(default_factory=Counter)
 
     def row(self) -> FunctionRow:
         return FunctionRow(
@@ -188,35 +190,45 @@ class Tally:
     def ended(self, effects: Iterable[TaskEnded], date: float) -> list[Merged]:
         """Tasks have ended: count them, and return what this turn comes to."""
         groups: dict[tuple[int, int | None, int], Merged] = {}
-        group = Merged(-1, "", 0, 0)
-        times: list[float] = []
-        submitted = 0.0
-        same: Batch | None = None  # batch, engine and state of the group
+        run: list[TaskEnded] = []  # neighbours of one batch, engine and state
+        same: Batch | None = None
         engine: int | None = None
         how = State.DONE
         for effect in effects:
-            task, state, ran = effect.task, effect.state, effect.ran
-            batch = task.batch
-            started, completed = ran.started, ran.completed
-            if batch is not same or task.engine != engine or state is not how:
-                same, engine, how = batch, task.engine, state
-                group, times = self._group(groups, (batch.first, engine, state), effect), []
-                group.start = min(group.start, started or completed) if group.count else started or completed
-                group.times.append(times)
-                submitted = batch.work.submitted
-            group.count += 1
-            group.end = completed
-            group.result_size += len(ran.body)
-            if started:
-                times.append(completed - started)
-                group.wait += started - submitted
-                group.back += date - completed
-            if state is not State.DONE:
-                self._failed(task, state, effect, date)
+            task = effect.task
+            if task.batch is not same or task.engine != engine or effect.state is not how:
+                if run:
+                    self._gather(groups, run, date)
+                same, engine, how, run = task.batch, task.engine, effect.state, []
+            run.append(effect)
+        if run:
+            self._gather(groups, run, date)
         for (batch_id, _, ended), group in groups.items():
             self.states[State(ended)] += group.count
             self._fold(batch_id, group, date)
         return list(groups.values())
+
+    def _gather(self, groups: dict[tuple[int, int | None, int], Merged], run: list[TaskEnded], date: float) -> None:
+        """Count tasks of one batch, engine and state."""
+        first = run[0]
+        batch, state = first.task.batch, first.state
+        group = self._group(groups, (batch.first, first.task.engine, state), first)
+        rans = [effect.ran for effect in run]
+        begun = first.ran.started or first.ran.completed
+        group.start = min(group.start, begun) if group.count else begun
+        group.end = rans[-1].completed
+        group.count += len(rans)
+        group.result_size += sum([len(ran.body) for ran in rans])
+        started = [ran.started for ran in rans if ran.started]
+        completed = rans if len(started) == len(rans) else [ran for ran in rans if ran.started]
+        ends = [ran.completed for ran in completed]
+        group.times.append(list(map(sub, ends, started)))
+        submitted = batch.work.submitted
+        group.wait += sum([at - submitted for at in started])
+        group.back += sum([date - at for at in ends])
+        if state is not State.DONE:
+            for effect in run:
+                self._failed(effect.task, state, effect, date)
 
     @staticmethod
     def _group(
@@ -244,11 +256,10 @@ class Tally:
     @staticmethod
     def _count(tally: FunctionTally, times: list[float]) -> None:
         """Run times into their logarithmic buckets."""
-        buckets = tally.buckets
-        for run in times:
-            bucket = round(RUN_BUCKETS_PER_DOUBLING * log2((run if run < 1e9 else 1e9) * 1e6)) if run > 1e-6 else 0
-            buckets[bucket] = buckets.get(bucket, 0) + 1
         tally.slowest = max(tally.slowest, max(times))
+        if not (min(times) > 1e-6 and sum(times) < 1e9):  # a clock was set, or says nan
+            times = [min(run, 1e9) if run > 1e-6 else 1e-6 for run in times]
+        tally.buckets.update([round(RUN_BUCKETS_PER_DOUBLING * log2(run) + _MICROSECOND) for run in times])
 
     def _fold(self, batch: int, group: Merged, date: float) -> None:
         tally = self._function(group.name)

@@ -141,6 +141,10 @@ class Doors:
                 self._ready.append(role)
         return bool(found)
 
+    def waiting(self) -> bool:
+        """Whether something can be read now."""
+        return any(self._look(role) for role in _ROLES)
+
     def _look(self, role: Role) -> bool:
         """Whether a message can be taken from this socket."""
         found = self._unsure[role] = readable(self._sockets[role])
