@@ -32,6 +32,7 @@ from tuiparallel.hub.recovery import recover
 from tuiparallel.hub.schema import VERSION
 from tuiparallel.link.clock import SystemClock
 from tuiparallel.link.doors import Doors, Peer, Role
+from tuiparallel.link.vigil import Timeout
 from tuiparallel.wire.config import ClusterConfig, read_config
 from tuiparallel.wire.connection import Connection
 from tuiparallel.wire.ids import counter_of, session_of
@@ -129,7 +130,7 @@ def opened(directory: Path) -> ReadHistory:
 class Archive(Loop):
     """The loop of a hub that only reads."""
 
-    def turn(self, timeout: float | None) -> None:
+    def turn(self, timeout: Timeout) -> None:
         """Drain, answer, send: nothing is put on record."""
         book = self.book
         arrived = self.doors.drain() if self.doors.wait(timeout) else []

@@ -100,6 +100,11 @@ class Executor:
         self.delivery.ended(ended)
         self._uncounted.append((ended, over, date))
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether tasks have ended that account() has not counted."""
+        return bool(self._uncounted)
+
     def account(self) -> None:
         """Count what was submitted and what has ended, for people who watch.
 

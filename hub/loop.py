@@ -24,6 +24,7 @@ from tuiparallel.hub.requests import Requests
 from tuiparallel.link.clock import Clock
 from tuiparallel.link.doors import Doors, Peer, Role, Sent
 from tuiparallel.link.failpoints import failpoint
+from tuiparallel.link.vigil import Timeout
 from tuiparallel.wire.messages import (
     Accepted,
     ClearNamespace,
@@ -88,12 +89,12 @@ class Loop:
     def run(self) -> int:
         """Until the cluster ends."""
         while not self.book.stopping:
-            self.turn(self._timeout())
+            self.turn(self._timeout)
         self.turn(0)
         return 0
 
-    def turn(self, timeout: float | None) -> None:
-        """Drain, handle, commit, send."""
+    def turn(self, timeout: Timeout) -> None:
+        """Drain, handle, commit, send. What nobody waits for comes last."""
         book = self.book
         readable = self.doors.wait(timeout)
         book.now, book.date = self.clock.monotonic(), self.clock.time()
@@ -131,10 +132,14 @@ class Loop:
             self.executor.account()
             self._answer()
         self._send()
-        self.executor.account()
+        if chores or book.feed.observers or self.executor.has_ended:
+            self.executor.account()  # what was submitted alone is counted later: its results may come at once
         if chores:
             self._keep_house()
-        self._settle()
+        if book.journal.pending_bytes or book.journal.others:
+            self._settle()
+        if chores and not book.storage_error:
+            book.fold()
         self._observe()
         self._probe_clients()
 
@@ -185,8 +190,6 @@ class Loop:
             self._written(book.record)
         elif book.journal.ripe(book.now) or self._to_spare():
             self._written(book.settle)
-        if not book.storage_error:
-            book.fold()
 
     def _to_spare(self) -> bool:
         """Whether nobody waits for the hub while it moves the logbook.

@@ -28,7 +28,7 @@ from tuiparallel.link.frames import (
     send_frame,
 )
 from tuiparallel.link.ports import bind
-from tuiparallel.link.vigil import Vigil
+from tuiparallel.link.vigil import Timeout, Vigil
 from tuiparallel.wire.messages import (
     ClientHello,
     EngineHello,
@@ -127,8 +127,11 @@ class Doors:
         """Let wait() also end when this descriptor is readable."""
         self._poll.register(handle, select.POLLIN)
 
-    def wait(self, timeout: float | None) -> bool:
-        """Whether something can be read, after at most `timeout` seconds (None: for ever). May return early."""
+    def wait(self, timeout: Timeout) -> bool:
+        """Whether something can be read, after at most `timeout` seconds. May return early.
+
+        timeout: also what says how many; it is asked when there is nothing to be read.
+        """
         self._crowded = [role for role in _ROLES if self._unsure[role] and self._look(role)]
         if self._crowded:
             self._ready = self._crowded

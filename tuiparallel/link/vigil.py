@@ -16,6 +16,7 @@ from tuiparallel.link.clock import Clock
 _WEIGHT = 0.125  # of the newest wait in the running share of short ones
 
 Found = list[tuple[int, int]]  # as select.poll gives it: descriptors and events
+Timeout = float | None | Callable[[], float | None]  # seconds, or what says how many; None: for ever
 
 
 class Vigil:
@@ -33,27 +34,34 @@ class Vigil:
         """Whether the next wait begins with a watch."""
         return self._share > 0.5
 
-    def wait(self, poll: Callable[[float | None], Found], timeout: float | None, lone: bool = True) -> Found:
-        """What poll (of a select.poll, in milliseconds) finds within `timeout` seconds; None: for ever.
+    def wait(self, poll: Callable[[float | None], Found], timeout: Timeout, lone: bool = True) -> Found:
+        """What poll (of a select.poll, in milliseconds) finds within `timeout` seconds.
 
-        lone: a single answer is awaited. Where several processes work for this one, it sleeps at once: a core that
-        looks busy gets none of them.
+        A timeout that is to be asked for is asked for once this falls asleep, so what is due then may be late by a
+        watch. lone: a single answer is awaited. Where several processes work for this one, it sleeps at once: a core
+        that looks busy gets none of them.
         """
         if not lone:
-            return poll(None if timeout is None else int(timeout * 1000 + 0.999))
+            return poll(_milliseconds(timeout() if callable(timeout) else timeout))
         clock = self._clock.monotonic
         began = clock()
         found: Found = []
         watched = self._share > 0.5
         if watched:
-            ends = began + (self.watch if timeout is None else min(timeout, self.watch))
+            ends = began + (self.watch if timeout is None or callable(timeout) else min(timeout, self.watch))
             while not (found := poll(0)) and clock() < ends:
                 os.sched_yield()
-            if timeout is not None:
-                timeout = max(0.0, began + timeout - clock())
-        if not found and not (watched and timeout == 0.0):
-            found = poll(None if timeout is None else int(timeout * 1000 + 0.999))
+        if not found:
+            left = timeout() if callable(timeout) else timeout
+            if left is not None and watched and not callable(timeout):
+                left = max(0.0, began + left - clock())
+            if left != 0.0 or not watched:
+                found = poll(_milliseconds(left))
         took = clock() - began
         if found or took >= self.watch:
             self._share += _WEIGHT * ((took < self.watch) - self._share)
         return found
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else int(seconds * 1000 + 0.999)
