@@ -10,6 +10,7 @@ Standard input is the lifeline: when it ends, the cluster ends. Standard output 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import gc
 import importlib
 import os
@@ -18,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+import termios
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -459,6 +461,18 @@ def _raise_limits() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _leave_terminal() -> None:
+    """Give the starter's terminal up: no task, whatever it opens, can read from it, draw on it or press its keys."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return  # there is none
+    try:
+        fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    finally:
+        os.close(terminal)
+
+
 def main() -> int:
     """Read the arguments and be a template."""
     parser = argparse.ArgumentParser(prog="python -m tuiparallel.engine.template")
@@ -468,6 +482,7 @@ def main() -> int:
     arguments = parser.parse_args()
     config = read_config(Path(arguments.config))
     _raise_limits()
+    _leave_terminal()
     (Path(config.directory) / "marks").mkdir(mode=0o700, exist_ok=True)
     # Standard input and output are the starter's: put away, so that no child and no print can touch them.
     ready, lifeline = os.dup(1), os.dup(0)

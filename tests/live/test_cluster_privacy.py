@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import pty
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -18,6 +21,32 @@ from tuiparallel.cluster.cluster import Cluster
 from tuiparallel.cluster.processes import processes_of
 from tuiparallel.wire.messages import Kind, Ran, Results, Submit, Work
 
+AT_A_TERMINAL = """
+import fcntl, os, sys, termios
+from tuiparallel import Cluster
+
+def opened():
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR))
+    except OSError:
+        return "no terminal"
+    return "a terminal"
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+with Cluster(n=1) as rc:
+    print(opened(), rc[0].apply_sync(opened), sep=", ", flush=True)
+    print(os.tcgetpgrp(0) == os.getpgrp() != rc[0].apply_sync(os.getpgrp), flush=True)
+    try:
+        rc[0].apply_sync(input)  # ends at once: there is nothing to read
+    except EOFError:
+        print("nothing to read", flush=True)
+    answer = rc[0].apply_async(__import__("time").sleep, 600)
+    try:
+        print("interrupt", flush=True)
+        answer.get()
+    except KeyboardInterrupt:
+        print("interrupted, and the task goes on:", not answer.ready(), flush=True)
+"""
 LISTEN = "0A"  # state column of /proc/net/tcp
 
 
@@ -130,3 +159,27 @@ def test_p7_what_a_stranger_sends_reaches_no_python(private_cluster: PrivateClus
     log = (cluster.directory / "log" / "hub.log").read_text()
     assert f"hub {pid} serves" in log and log.count("serves") == 1  # it was not started again
     assert "Traceback" not in log
+
+
+def test_p10_the_terminal_of_the_starter_is_its_own(empty_home: Path) -> None:
+    master, slave = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", AT_A_TERMINAL],
+            stdin=slave,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            said = process.stdout.readline
+            assert said() == "a terminal, no terminal\n"
+            assert said() == "True\n", "in a process group of its own"
+            assert said() == "nothing to read\n"
+            assert said() == "interrupt\n"
+            os.write(master, b"\x03")
+            assert said() == "interrupted, and the task goes on: True\n"
+            assert process.wait(PATIENCE) == 0
+    finally:
+        os.close(master)
+        os.close(slave)

@@ -263,7 +263,10 @@ def _run(config: ClusterConfig) -> subprocess.Popen[bytes]:
             stderr=log,
             cwd=config.work_dir,
             env=environment(config.env),
-            start_new_session=True,
+            # In the starter's session, unless it is to outlive that: Linux shares the cores out between sessions first, and
+            # a client that looks out for its answer would keep the engines' session from working on it.
+            start_new_session=config.detached,
+            process_group=None if config.detached else 0,  # Ctrl-C at the terminal is meant for the starter
             bufsize=0,
         )
     except OSError as error:
