@@ -167,7 +167,7 @@ class Engine:
         turn, handle = self._link.turn, self._handle
         self._helm.claim()
         try:
-            timeout = self._look()
+            timeout = BUSY_TURN  # all has been looked at just now, and the next task may come at once
             while self._waiting and self._leaving is None:
                 for message in turn(timeout):
                     handle(message)

@@ -28,6 +28,8 @@ from tuiparallel.wire.messages import Interrupt, Lease, Ran, Revoke, Run, RunBat
 from tuiparallel.wire.states import State
 
 FRAME_LIMIT = 4 << 20  # bytes of bodies in one Run
+COUNTED_AT_ONCE = 200  # tasks that have ended after which they are counted
+COUNTING_PATIENCE = 0.005  # seconds that they wait for others
 
 
 class Executor:
@@ -37,6 +39,8 @@ class Executor:
         self.book, self.engines, self.requests, self.delivery = book, engines, requests, delivery
         self._changed: list[Task] = []  # given out, not yet shown
         self._uncounted: list[tuple[list[TaskEnded], list[Batch], float]] = []  # ended, batches over, when
+        self._ended_uncounted = 0  # tasks in it
+        self._count_at = 0.0
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """All effects of a turn."""
@@ -98,19 +102,28 @@ class Executor:
                 over.append(batch)
         book.rows += len(ended)
         self.delivery.ended(ended)
+        if not self._uncounted:
+            self._count_at = book.now + COUNTING_PATIENCE
         self._uncounted.append((ended, over, date))
+        self._ended_uncounted += len(ended)
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether tasks have ended that account() has not counted."""
-        return bool(self._uncounted)
+    def due(self) -> bool:
+        """Whether account() should not wait: it has enough to do, has waited long enough, or no task is open."""
+        if not self._uncounted:
+            return False
+        book = self.book
+        return self._ended_uncounted >= COUNTED_AT_ONCE or book.now >= self._count_at or not book.scheduler.tasks
+
+    def next_deadline(self) -> float | None:
+        """When account() has waited long enough."""
+        return self._count_at if self._uncounted else None
 
     def account(self) -> None:
         """Count what was submitted and what has ended, for people who watch.
 
-        After the results have left, since somebody waits for those.
+        After the results have left, and those that are about to come, since somebody waits for them.
         """
-        uncounted, self._uncounted = self._uncounted, []
+        uncounted, self._uncounted, self._ended_uncounted = self._uncounted, [], 0
         book = self.book
         submitted, book.submitted = book.submitted, []
         for batch in submitted:

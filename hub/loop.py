@@ -32,6 +32,7 @@ from tuiparallel.wire.messages import (
     Done,
     EndCluster,
     Fenced,
+    Got,
     Inquiry,
     Interrupt,
     Kept,
@@ -43,9 +44,11 @@ from tuiparallel.wire.messages import (
     Refused,
     Rejected,
     Reply,
+    Results,
     SayHello,
     SignalEngine,
     Snapshot,
+    Submit,
     SupervisorWelcome,
     Welcome,
 )
@@ -60,6 +63,7 @@ FREE = (
     Interrupt, Inquiry, ClearNamespace,
 )  # fmt: skip
 """Messages that may leave though the turn is not on record."""
+TASKS = (Submit, Results, Got)  # messages that do not look at what account() counts
 GREET_RETRY = 1.0  # seconds until an observer that does not read is tried again
 FOLDING_LOOK = 0.005  # seconds between looks whether the history can be written to
 CHORES = 0.05  # seconds between looks at what time alone brings, while messages arrive without a pause
@@ -101,6 +105,8 @@ class Loop:
         arrived = self.doors.drain() if readable else []
         failpoint("hub.drained")
         for role, peer, message in arrived:
+            if not isinstance(message, TASKS):
+                self.executor.account()  # whatever it asks for, it goes by counts that are true
             try:
                 if role is Role.CLIENT:
                     self.clients.receive(peer, message)  # type: ignore[arg-type]
@@ -132,8 +138,8 @@ class Loop:
             self.executor.account()
             self._answer()
         self._send()
-        if chores or book.feed.observers or self.executor.has_ended:
-            self.executor.account()  # what was submitted alone is counted later: its results may come at once
+        if chores or book.feed.observers or self.executor.due():
+            self.executor.account()
         if chores:
             self._keep_house()
         if book.journal.pending_bytes or book.journal.others:
@@ -408,6 +414,7 @@ class Loop:
             book.accepted.next_deadline(),
             book.kept.next_deadline(),
             book.journal.next_deadline(),
+            self.executor.next_deadline(),
         )
         for other in deadlines:
             if other is not None:
