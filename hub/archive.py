@@ -142,7 +142,7 @@ class Archive(Loop):
         self._answer()
         self._end_what_never_will()
         self._send()
-        self._observe()
+        self.observers.tell()
         self._probe_clients()
 
     def _hear(self, peer: Peer, message: Message) -> None:

@@ -10,6 +10,7 @@ from tuiparallel.hub.delivery import Delivery
 from tuiparallel.hub.engines import EngineDesk
 from tuiparallel.hub.events import AbortAsked, Death, TaskWaits
 from tuiparallel.hub.intake import Intake, RefusedError
+from tuiparallel.hub.observers import Observers
 from tuiparallel.hub.queries import UNFIT
 from tuiparallel.hub.registry import Session
 from tuiparallel.hub.requests import Requests
@@ -42,6 +43,7 @@ from tuiparallel.wire.messages import (
     Rejected,
     Reply,
     Scale,
+    Seen,
     Shutdown,
     Signal,
     SignalEngine,
@@ -60,11 +62,12 @@ MOST_REJECTED = 1000  # submissions per client whose refusal is remembered
 class ClientDesk:
     """Everything that comes through the clients' door."""
 
-    def __init__(self, book: Book, engines: EngineDesk, requests: Requests, delivery: Delivery) -> None:
+    def __init__(
+        self, book: Book, engines: EngineDesk, requests: Requests, delivery: Delivery, observers: Observers
+    ) -> None:
         self.book, self.engines, self.requests, self.delivery = book, engines, requests, delivery
+        self.observers = observers
         self.intake = Intake(book)
-        self.observing: set[int] = set()  # sessions that get deltas
-        self.new_observers: list[Session] = []  # to be sent a snapshot at the end of this turn
 
     def receive(self, peer: Peer, message: FromClient) -> None:
         """One message."""
@@ -99,7 +102,12 @@ class ClientDesk:
             case Ask():
                 self._ask(session, message)
             case Observe(on):
-                self._observe(session, on)
+                if on:
+                    self.observers.begin(session)
+                else:
+                    self.observers.end(session)
+            case Seen(number):
+                self.observers.confirmed(session, number)
             case Blocked():
                 self._blocked(session, message)
             case ClientBye():
@@ -193,9 +201,7 @@ class ClientDesk:
         book = self.book
         if session.peer is None:
             return
-        if session.number in self.observing:
-            self.observing.discard(session.number)
-            self._count_observers()
+        self.observers.end(session)
         book.accepted.drop(session.number)
         book.registry.disconnect_session(session)
         session.away_at = book.now
@@ -411,22 +417,6 @@ class ClientDesk:
         self.requests.send(
             session, ask.request, "ask", [engine.id], lambda number: Inquiry(number, ask.what, ask.text, ask.cursor)
         )
-
-    # Observers -----------------------------------------------------------------------------------------------------
-
-    def _observe(self, session: Session, on: bool) -> None:
-        if on:
-            self.observing.add(session.number)
-            self.new_observers.append(session)
-        else:
-            self.observing.discard(session.number)
-        self._count_observers()
-
-    def _count_observers(self) -> None:
-        feed = self.book.feed
-        if not self.observing and feed.observers:
-            feed.forget_changes()
-        feed.observers = len(self.observing)
 
 
 def _is_limit(seconds: float | None) -> bool:

@@ -40,7 +40,7 @@ class Executor:
         self._changed: list[Task] = []  # given out, not yet shown
         self._uncounted: list[tuple[list[TaskEnded], list[Batch], float]] = []  # ended, batches over, when
         self._ended_uncounted = 0  # tasks in it
-        self._count_at = 0.0
+        self._count_at: float | None = None  # when account() has waited long enough; None: it has nothing to do
 
     def carry_out(self, effects: Iterable[Effect]) -> None:
         """All effects of a turn."""
@@ -102,21 +102,21 @@ class Executor:
                 over.append(batch)
         book.rows += len(ended)
         self.delivery.ended(ended)
-        if not self._uncounted:
-            self._count_at = book.now + COUNTING_PATIENCE
         self._uncounted.append((ended, over, date))
         self._ended_uncounted += len(ended)
 
     def due(self) -> bool:
         """Whether account() should not wait: it has enough to do, has waited long enough, or no task is open."""
-        if not self._uncounted:
-            return False
         book = self.book
-        return self._ended_uncounted >= COUNTED_AT_ONCE or book.now >= self._count_at or not book.scheduler.tasks
+        if not (self._uncounted or book.submitted or self._changed):
+            return False
+        if self._count_at is None:
+            self._count_at = book.now + COUNTING_PATIENCE
+        return self._ended_uncounted >= COUNTED_AT_ONCE or book.now >= self._count_at or not len(book.scheduler.tasks)
 
     def next_deadline(self) -> float | None:
         """When account() has waited long enough."""
-        return self._count_at if self._uncounted else None
+        return self._count_at
 
     def account(self) -> None:
         """Count what was submitted and what has ended, for people who watch.
@@ -124,6 +124,7 @@ class Executor:
         After the results have left, and those that are about to come, since somebody waits for them.
         """
         uncounted, self._uncounted, self._ended_uncounted = self._uncounted, [], 0
+        self._count_at = None
         book = self.book
         submitted, book.submitted = book.submitted, []
         for batch in submitted:

@@ -6,7 +6,6 @@ So a batch costs one transaction, and nothing is acknowledged, started or delive
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -18,8 +17,8 @@ from tuiparallel.hub.delivery import Delivery
 from tuiparallel.hub.effects import Executor
 from tuiparallel.hub.engines import EngineDesk
 from tuiparallel.hub.keeping import Keeping
+from tuiparallel.hub.observers import Observers
 from tuiparallel.hub.queries import UNFIT, QueryDesk
-from tuiparallel.hub.registry import Session
 from tuiparallel.hub.requests import Requests
 from tuiparallel.link.clock import Clock
 from tuiparallel.link.doors import Doors, Peer, Role, Sent
@@ -28,7 +27,6 @@ from tuiparallel.link.vigil import Timeout
 from tuiparallel.wire.messages import (
     Accepted,
     ClearNamespace,
-    Delta,
     Done,
     EndCluster,
     Fenced,
@@ -46,8 +44,8 @@ from tuiparallel.wire.messages import (
     Reply,
     Results,
     SayHello,
+    Seen,
     SignalEngine,
-    Snapshot,
     Submit,
     SupervisorWelcome,
     Welcome,
@@ -63,8 +61,7 @@ FREE = (
     Interrupt, Inquiry, ClearNamespace,
 )  # fmt: skip
 """Messages that may leave though the turn is not on record."""
-TASKS = (Submit, Results, Got)  # messages that do not look at what account() counts
-GREET_RETRY = 1.0  # seconds until an observer that does not read is tried again
+TASKS = (Submit, Results, Got, Seen)  # messages that do not look at what account() counts
 FOLDING_LOOK = 0.005  # seconds between looks whether the history can be written to
 CHORES = 0.05  # seconds between looks at what time alone brings, while messages arrive without a pause
 MOST_STALLED = 10_000  # messages kept for a peer whose pipe is full; beyond it, its connection is given up
@@ -78,13 +75,16 @@ class Loop:
         self.requests = Requests(book)
         self.delivery = Delivery(book)
         self.engines = EngineDesk(book, self.requests)
-        self.clients = ClientDesk(book, self.engines, self.requests, self.delivery)
+        self.observers = Observers(
+            book,
+            lambda peer, message: self.doors.send(Role.CLIENT, peer, message),
+            lambda session: self.clients.gone(session),
+        )
+        self.clients = ClientDesk(book, self.engines, self.requests, self.delivery, self.observers)
         self.queries = QueryDesk(book, self.delivery)
         self.executor = Executor(book, self.engines, self.requests, self.delivery)
         self.keeping = Keeping(book)
         self._stalled: dict[tuple[Role, Peer], deque[Message]] = {}
-        self._skipped: dict[int, int] = {}  # observers that do not read: deltas they missed
-        self._greet_at: dict[int, float] = {}  # when these are tried again: a snapshot costs more than a delta
         self._retry_commit = 0.0
         self.end_asked = ""  # the signal that asked the hub to end
         self._next_probe = 0.0
@@ -138,7 +138,7 @@ class Loop:
             self.executor.account()
             self._answer()
         self._send()
-        if chores or book.feed.observers or self.executor.due():
+        if chores or self.executor.due() or self.observers.due():
             self.executor.account()
         if chores:
             self._keep_house()
@@ -146,7 +146,7 @@ class Loop:
             self._settle()
         if chores and not book.storage_error:
             book.fold()
-        self._observe()
+        self.observers.tell()
         self._probe_clients()
 
     def _handle(self) -> None:
@@ -294,7 +294,7 @@ class Loop:
         for role, peer, message in messages:
             if not isinstance(message, FREE) or self.doors.send(role, peer, message) is Sent.AGAIN:
                 book.out.messages.append((role, peer, message))
-        self._observe()
+        self.observers.tell()
         self._probe_clients()
 
     def _stall(self, role: Role, peer: Peer, message: Message, waiting: deque[Message] | None) -> None:
@@ -342,61 +342,6 @@ class Loop:
         for session in list(book.registry.sessions.values()):
             if session.peer is not None and self.doors.send(Role.CLIENT, session.peer, Probe()) is Sent.GONE:
                 self.clients.gone(session)
-
-    # Observers -----------------------------------------------------------------------------------------------------
-
-    def _observe(self) -> None:
-        feed, book = self.book.feed, self.book
-        if feed.due(book.now):
-            limits = book.limits()
-            delta = feed.delta(book.now, book.date, limits)
-            if delta is not None:
-                fresh = {session.number for session in self.clients.new_observers}
-                for number in self.clients.observing - fresh:
-                    self._tell(book.registry.sessions[number], delta)
-        while self.clients.new_observers:
-            self._greet(self.clients.new_observers.pop())
-
-    def _tell(self, session: Session, delta: Delta) -> None:
-        if session.number in self._skipped or session.peer is None:
-            self._skipped[session.number] = self._skipped.get(session.number, 0) + 1
-            if self.book.now >= self._greet_at.get(session.number, 0.0):
-                self._greet(session)
-            return
-        sent = self.doors.send(Role.CLIENT, session.peer, delta)
-        if sent is Sent.AGAIN:
-            self._skipped[session.number] = 1
-        elif sent is Sent.GONE:
-            self._gone(Role.CLIENT, session.peer)
-
-    def _greet(self, session: Session) -> None:
-        """A snapshot; a later turn tries again when the observer's pipe is full."""
-        if session.peer is None:
-            return
-        skipped = self._skipped.get(session.number, 0)
-        sent = self.doors.send(Role.CLIENT, session.peer, self._snapshot(skipped))
-        self._greet_at.pop(session.number, None)
-        if sent is Sent.OK:
-            self._skipped.pop(session.number, None)
-        elif sent is Sent.AGAIN:
-            self._skipped.setdefault(session.number, 0)
-            self._greet_at[session.number] = self.book.now + GREET_RETRY
-        else:
-            self._gone(Role.CLIENT, session.peer)
-
-    def _snapshot(self, skipped: int) -> Snapshot:
-        book = self.book
-        return book.feed.snapshot(
-            book.date,
-            book.boot,
-            book.config.name,
-            book.started,
-            book.limits(),
-            skipped=skipped,
-            pid=os.getpid(),
-            durability=book.config.durability,
-            boots=book.boots,
-        )
 
     # Time ----------------------------------------------------------------------------------------------------------
 

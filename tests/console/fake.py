@@ -61,7 +61,7 @@ class FakeCluster:
         self.asked_older = 0
         self.resyncs = 0
         self.wake: Callable[[], None] = lambda: None
-        self._fresh: dict[str, list[Any]] = {}
+        self._fresh: dict[str, Any] = {}
 
     # What a feed does -------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from tuiparallel.wire.messages import (
     Message,
     Observe,
     Probe,
+    Seen,
     Snapshot,
     ToClient,
     ToEngine,
@@ -46,8 +47,9 @@ def observe(connection: Connection) -> None:
                     link.send(Observe())
                 case Snapshot():
                     print("snapshot", message.skipped, message.counters.done, flush=True)
-                case Delta():
-                    pass
+                    link.send(Seen(message.number))
+                case Delta(number, confirm=True):
+                    link.send(Seen(number))
 
 
 def engines(connection: Connection, count: int) -> None:

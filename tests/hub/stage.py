@@ -51,6 +51,7 @@ from tuiparallel.wire.messages import (
     Revoke,
     Run,
     RunBatch,
+    Seen,
     Snapshot,
     Started,
     Submit,
@@ -102,7 +103,7 @@ class ClientPeer:
         self.heard: list[Message] = []
         self.outcomes: dict[tuple[str, int], list[Outcome]] = {}
         self.places: dict[tuple[str, int], Place] = {}  # uuid and host of the engine that ended a task
-        self.sends_got = True
+        self.sends_got = self.confirms = True
         self._request = 0
         self.protocol, self.observer = protocol, observer
         self.link = Link(f"ipc://{stage.folder}/c.ipc", ToClient, self._hello, resend_interval=0.5)
@@ -129,6 +130,8 @@ class ClientPeer:
                         self.outcomes.setdefault((session, outcome.task), []).append(outcome)
                     if self.sends_got:
                         self.link.send(Got([(session, outcome.task, 1) for outcome in outcomes]))
+                case Snapshot(number) | Delta(number, confirm=True) if self.confirms:
+                    self.link.send(Seen(number))
                 case _:
                     pass
 

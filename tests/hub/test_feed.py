@@ -8,8 +8,7 @@ import pytest
 
 from tests.hub.stage import Stage, balanced
 from tuiparallel.hub.feed import ROWS_A_SECOND
-from tuiparallel.link.doors import Sent
-from tuiparallel.wire.messages import Abort, Began, Chunk, Delta, MergedRow, Observe, Output, Revoke, Snapshot
+from tuiparallel.wire.messages import Abort, Began, Chunk, MergedRow, Observe, Output, Revoke
 from tuiparallel.wire.states import EngineState, State
 
 
@@ -133,37 +132,6 @@ def test_while_much_is_merged_deltas_come_half_as_often(stage: Stage) -> None:
     assert passed < 12 * 200 / ROWS_A_SECOND, "or nothing would be merged"
     assert 2 <= len(client.deltas()) <= passed * 10 + 3
     stage.until(lambda: client.deltas()[-1].counters.done == len(engine.starts) == 2400)
-
-
-def test_an_observer_that_does_not_read_is_told_what_it_missed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, engine = stage.client(), stage.engine(auto=True)
-    client.watch()
-    send, full = stage.doors.send, True
-    snapshots: list[bool] = []
-
-    def maybe(role, peer, message):  # type: ignore[no-untyped-def]
-        if full and isinstance(message, (Delta, Snapshot)):
-            snapshots.append(isinstance(message, Snapshot))
-            return Sent.AGAIN
-        return send(role, peer, message)
-
-    monkeypatch.setattr(stage.doors, "send", maybe)
-    for counter in range(6):
-        client.submit(balanced())
-        client.outcome(counter)
-        stage.advance(0.2)
-    assert sum(snapshots) <= 2, "they are not made for nothing"
-    seen = len(client.deltas())
-    full = False
-    stage.advance(1.5)
-    client.submit(balanced())
-    stage.until(lambda: len(client.of(Snapshot)) == 2)
-    snapshot = client.of(Snapshot)[1]
-    assert snapshot.skipped >= 5 and snapshot.counters.done >= 6
-    client.submit(balanced())
-    stage.until(lambda: len(client.deltas()) > seen)
-    assert client.deltas()[seen].number == snapshot.number + 1
-    assert engine.starts
 
 
 def test_output_events_and_running_tasks(stage: Stage) -> None:

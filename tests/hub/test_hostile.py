@@ -40,6 +40,7 @@ from tuiparallel.wire.messages import (
     Results,
     Returned,
     Scale,
+    Seen,
     Signal,
     Started,
     Submit,
@@ -89,6 +90,7 @@ OF_CLIENT: list[Message] = [
     Scale(5, 1),
     Ask(6, 0, "stack", "t", 1),
     Observe(True),
+    Seen(1),
     Blocked(("aa", 0, 1), [("aa", 1, 1)]),
     *(Query(number, what, arguments) for number, (what, arguments) in enumerate(QUESTIONS, start=10)),
 ]

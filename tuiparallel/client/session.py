@@ -59,6 +59,7 @@ from tuiparallel.wire.messages import (
     Refused,
     Rejected,
     Reply,
+    Seen,
     Snapshot,
     Submit,
     ToClient,
@@ -310,6 +311,8 @@ class Session:
                 case Snapshot() | Delta():
                     for observer in list(self._observers):
                         observer(message)
+                    if isinstance(message, Snapshot) or message.confirm:
+                        self.link.send(Seen(message.number))
                 case Refused():
                     pass  # whoever waits finds the link's state
                 case _:  # a Welcome was handled by the link; a Probe comes now and then and needs no answer

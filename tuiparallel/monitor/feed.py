@@ -31,6 +31,7 @@ from tuiparallel.wire.messages import (
     Query,
     Refused,
     Reply,
+    Seen,
     Snapshot,
     ToClient,
     Welcome,
@@ -174,6 +175,8 @@ class Feed:
                 self._heard = now
             for message in messages:
                 self._take(message)
+                if isinstance(message, Snapshot) or (isinstance(message, Delta) and message.confirm):
+                    link.send(Seen(message.number))
             was_live = was_live or link.state is links.LinkState.LIVE
             if link.state is links.LinkState.LIVE:
                 self._converse(link, now)

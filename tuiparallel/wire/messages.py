@@ -324,6 +324,12 @@ class Observe(Message, frozen=True):
     on: bool = True
 
 
+class Seen(Message, frozen=True):
+    """The observer has read the Snapshot or Delta of this number, which asked for it, and all before it."""
+
+    number: int
+
+
 class Blocked(Message, frozen=True):
     """This client runs inside a task, which waits without a limit for these; none when it waits no more.
 
@@ -560,7 +566,10 @@ class LimitRow(Part, frozen=True):
 
 
 class Snapshot(Message, frozen=True):
-    """All an observer needs to begin; Deltas with number + 1, + 2, ... follow."""
+    """All an observer needs to begin; Deltas with number + 1, + 2, ... follow.
+
+    skipped: tasks that ended while it did not read. It is to be confirmed with Seen.
+    """
 
     number: int
     at: float
@@ -584,7 +593,7 @@ class Snapshot(Message, frozen=True):
 
 
 class Delta(Message, frozen=True):
-    """What changed since the message before. Rows replace the ones with the same id."""
+    """What changed since the message before. Rows replace the ones with the same id. confirm: it wants a Seen."""
 
     number: int
     at: float
@@ -601,6 +610,7 @@ class Delta(Message, frozen=True):
     vitals: list[Vital] = []
     limits: list[LimitRow] = []
     expected: int = 0
+    confirm: bool = False
 
 
 # Engine -> hub ----------------------------------------------------------------------------------------------------
@@ -841,6 +851,7 @@ FromClient = (
     | Ask
     | Query
     | Observe
+    | Seen
     | Blocked
     | ClientBye
 )
