@@ -201,7 +201,7 @@ class ClientDesk:
         book = self.book
         if session.peer is None:
             return
-        self.observers.end(session)
+        self.observers.lose(session)
         book.accepted.drop(session.number)
         book.registry.disconnect_session(session)
         session.away_at = book.now

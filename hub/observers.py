@@ -46,14 +46,21 @@ class Observers:
 
     def begin(self, session: Session) -> None:
         """A snapshot at the end of this turn, then deltas."""
-        reader = self._readers.setdefault(session.number, Reader())
-        reader.fresh, reader.asked = True, None
+        missed = session.told_ended
+        reader = self._readers.setdefault(session.number, Reader(away=missed is not None, ended=missed or 0))
+        reader.fresh, reader.asked, session.told_ended = True, None, None
         self._count()
 
     def end(self, session: Session) -> None:
         """Nothing more."""
         if self._readers.pop(session.number, None) is not None:
             self._count()
+
+    def lose(self, session: Session) -> None:
+        """Its connection has ended. If it is back some time, it is told what it has missed."""
+        if (reader := self._readers.get(session.number)) is not None:
+            session.told_ended = reader.ended
+            self.end(session)
 
     def confirmed(self, session: Session, number: int) -> None:
         """It has read up to this number."""
@@ -87,9 +94,9 @@ class Observers:
         """Whoever has not answered in time does not read."""
         for reader in self._readers.values():
             if reader.asked is not None and not reader.away and self._book.now - reader.asked_at > PATIENCE:
-                self._lose(reader)
+                self._put_away(reader)
 
-    def _lose(self, reader: Reader) -> None:
+    def _put_away(self, reader: Reader) -> None:
         reader.away = True
         self._count()
 
@@ -113,7 +120,7 @@ class Observers:
             reader.ended = self._ended()
         elif sent is Sent.AGAIN:
             reader.retry_at = self._book.now + GREET_RETRY
-            self._lose(reader)
+            self._put_away(reader)
         else:
             self._gone(session)
 

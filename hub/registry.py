@@ -64,6 +64,7 @@ class Session:
     observer: bool = False
     known: KnownFunctions = field(default_factory=KnownFunctions)
     open: int = 0  # tasks not ended
+    told_ended: int | None = None  # an observer whose connection ended: tasks that had ended when it was told last
     under_way: int = 0  # bytes of outcomes sent and not got
     sizes: dict[tuple[str, int], int] = field(default_factory=dict)  # of those, by session and counter
     backlog: deque[tuple[str, int]] = field(default_factory=deque)  # outcomes to be sent when there is room

@@ -264,7 +264,7 @@ class Pace:
         self._thread.join()
 
 
-def share(hub: int, engines: list[int], pace: Pace, seconds: float = 5.0) -> tuple[float, float, float]:
+def share(hub: int, engines: list[int], pace: Pace, seconds: float = 4.0) -> tuple[float, float, float]:
     """What the hub used of a core, and the engines all together; and tasks a second meanwhile."""
     used, by_engines, done, begun = cpu(hub), sum(map(cpu, engines)), pace.done, now()
     pause(seconds)
@@ -273,7 +273,7 @@ def share(hub: int, engines: list[int], pace: Pace, seconds: float = 5.0) -> tup
 
 
 LONG_STOP = 8.0  # seconds before the measured ones: together above the 12 after which a connection is given up
-SPELLS = 5
+SPELLS = 7
 
 
 def observer(cluster: Cluster, said: Path) -> subprocess.Popen[bytes]:
@@ -322,11 +322,13 @@ def test_what_an_observer_costs(start: Start, show: Show, tmp_path: Path) -> Non
     # The engines do the same in all spells: by what they use of a core, it shows how fast the machine was in each.
     usual = median(by_engines for spells in (alone, watched, stopped) for _, by_engines, _ in spells)
     rate = median(rate for _, _, rate in alone)
-    first, second, third = (
-        100 * usual * median(used / by_engines for used, by_engines, _ in spells)
-        for spells in (alone, watched, stopped)
+    hub_alone, *others = (
+        [100 * usual * used / by_engines for used, by_engines, _ in spells] for spells in (alone, watched, stopped)
     )
-    more, still_more = second - first, third - first
+    first = median(hub_alone)
+    more, still_more = (
+        median(with_it - without for with_it, without in zip(spells, hub_alone, strict=True)) for spells in others
+    )
     show(
         f"observer at {rate:,.0f} tasks/s: hub {first:.1f} % of a core alone, {more:+.1f} % observed, {still_more:+.1f} % "
         f"with a stopped one (+ {grown / 1e6:.1f} MB); woken, it got a {said[0]} after {woke:.2f} s, "

@@ -6,7 +6,7 @@ import pytest
 
 from tests.hub.stage import ClientPeer, Stage, balanced
 from tuiparallel.hub.observers import ASK_EVERY, PATIENCE
-from tuiparallel.link.doors import Sent
+from tuiparallel.link.doors import Role, Sent
 from tuiparallel.wire.messages import Delta, Observe, Seen, Snapshot
 
 
@@ -73,6 +73,23 @@ def test_a_sleeper_that_asks_again_gets_a_snapshot_that_says_what_it_missed(stag
     watcher.link.send(Observe())
     stage.until(lambda: len(watcher.of(Snapshot)) == 2)
     assert watcher.of(Snapshot)[-1].skipped > 0
+
+
+def test_one_that_was_cut_off_is_told_what_it_missed(stage: Stage) -> None:
+    client, watcher = stage.client(), stage.client("ob", observer=True)
+    stage.engine(auto=True)
+    watcher.watch()
+    work(stage, client, 2, 0.5)
+    session = stage.book.registry.session_of_hex["ob"]
+    assert session.peer is not None
+    stage.doors.forget(Role.CLIENT, session.peer)
+    stage.loop.clients.gone(session)
+    work(stage, client, 5, 0.1)
+    watcher.link.send(Observe())  # its hub does not know this connection any more, and lets it say Hello
+    stage.until(lambda: session.peer is not None)
+    watcher.link.send(Observe())
+    stage.until(lambda: len(watcher.of(Snapshot)) == 2)
+    assert watcher.of(Snapshot)[-1].skipped == 5
 
 
 def test_asking_for_a_snapshot_is_no_gap(stage: Stage) -> None:
