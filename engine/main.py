@@ -48,17 +48,7 @@ def serve(settings: EngineSettings, error_file: int | None = None) -> int:
     if error_file is None:
         error_file = memory_file("stderr")
     faulthandler.enable(error_file)
-    _compute()
     return Engine(settings, error_file=error_file).run()
-
-
-def _compute() -> None:
-    """Tell the kernel that this thread computes: when work comes it waits its turn, and does not cut a hub's turn short.
-
-    As much of a core as ever, and on an idle core at once. Threads and processes that it starts are not concerned.
-    """
-    if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_OTHER:
-        os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
 
 
 def end(code: int) -> None:

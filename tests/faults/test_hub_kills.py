@@ -9,7 +9,9 @@ import pytest
 
 from tests.faults.chaos import PATIENCE, Load, kill_hub_often
 from tests.faults.ledger import Ledger, Report
+from tests.faults.tasks import pause
 from tuiparallel.cluster.cluster import Cluster
+from tuiparallel.hub.journal import QUIET
 from tuiparallel.link.failpoints import POINTS
 
 Start = Callable[..., Cluster]
@@ -81,6 +83,7 @@ def killed_at(start: Start, ledger: Ledger, point: str, visit: int, seed: int) -
             if died(cluster):
                 break
             ledger.collect([ledger.submit(probe.load_balanced_view())], PATIENCE)
+            pause(1.5 * QUIET)  # so that the history gets it by itself
     report = ledger.check(f"F12 hub killed at {point}", seed=seed)
     report.faults = died(cluster)
     return report

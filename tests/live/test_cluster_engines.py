@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -48,3 +49,10 @@ def test_engines_by_set(private_cluster: PrivateCluster) -> None:
         wait_until(lambda: client.ids == [])
     with pytest.raises(ValueError, match="0 or more"):
         cluster.scale(-1)
+
+
+def test_engines_share_the_session_of_their_starter(private_cluster: PrivateCluster) -> None:
+    """Linux shares cores among sessions first: a client that waits must not take half of a core from its engines."""
+    with private_cluster(1) as client:
+        assert client[0].apply_sync(os.getsid, 0) == os.getsid(0)
+        assert client[0].apply_sync(os.getpgrp) != os.getpgrp()

@@ -237,6 +237,7 @@ def test_a_detached_cluster_outlives_its_starter(home: Path) -> None:
     try:
         with cluster.connect() as client:
             assert client[0].apply_sync(abs, -1) == 1
+            assert client[0].apply_sync(os.getsid, 0) != os.getsid(0), "nor does it belong to the starter's session"
     finally:
         cluster.stop()
     assert processes_of(cluster.directory) == []
