@@ -24,7 +24,7 @@ from tuiparallel.wire.messages import Ran, Work
 _ENDED_AT_ONCE = 256
 LIGHT_TASKS = 2000  # of a turn: above it, or above LIGHT_BYTES, it is worth a transaction of its own
 LIGHT_BYTES = 512 << 10
-WORTH_SETTLING = 750  # tasks in the log that go into the history when nobody waits for the hub meanwhile
+WORTH_SETTLING = 1800  # tasks in the log that go into the history when nobody waits for the hub meanwhile
 SETTLING = 3e-6  # seconds a task takes on its way from the log into the history, about
 MOST_PENDING = 6000  # tasks in the log after which the history must have them
 MOST_WAITING = 20_000  # ... while the history waits for the disk

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from tests.hub.stage import Stage, balanced
+from tests.hub.stage import ClientPeer, EnginePeer, Stage, balanced
 from tuiparallel.hub.journal import LONGEST_PENDING, MOST_PENDING, QUIET, SETTLING, WORTH_SETTLING, Journal, Rows
 from tuiparallel.wire.states import State
 
@@ -46,40 +46,43 @@ def test_it_says_how_long_it_takes_once_it_is_worth_it() -> None:
     assert journal(WORTH_SETTLING + 1).seconds == pytest.approx(SETTLING * (WORTH_SETTLING + 1))
 
 
+def full(stage: Stage, client: ClientPeer, tasks: int) -> list[EnginePeer]:
+    """Two engines that hold 1,000 of these tasks each; the rest waits."""
+    engines = [stage.engine("e1"), stage.engine("e2")]
+    for _ in range(tasks // 1000):
+        client.submit(balanced(), 1000)
+    stage.until(lambda: all(len(engine.queue) == 1000 for engine in engines))
+    stage.until(lambda: len(stage.book.scheduler.lanes) == tasks - 2000)
+    return engines
+
+
 def test_the_last_results_of_a_map_do_not_wait_for_the_history(stage: Stage) -> None:
     client = stage.client()
-    engine = stage.engine()
-    client.submit(balanced(), 900)
-    stage.until(lambda: len(engine.queue) == 900)
-    engine.finish()
-    assert client.outcome(899).body == b"value of call"
-    assert len(stage.book.journal.pending.tasks) == 900, "on record, and not moved: somebody may submit more"
+    for engine in full(stage, client, 2000):
+        engine.finish()
+    assert client.outcome(0) and client.outcome(1999)
+    assert len(stage.book.journal.pending.tasks) == 2000, "on record, and not moved: somebody may submit more"
     stage.rounds(20)  # longer than QUIET
     assert not stage.book.journal.pending.tasks
-    assert stage.book._history.size()[0] == 900
+    assert stage.book._history.size()[0] == 2000
 
 
 def test_results_are_moved_while_there_is_more_to_be_given_out(stage: Stage) -> None:
     client = stage.client()
-    engine = stage.engine()
-    for _ in range(3):
-        client.submit(balanced(), 1000)
-    stage.until(lambda: len(engine.queue) == 1000 and len(stage.book.scheduler.lanes) == 2000)
-    engine.finish(*engine.queue[:900])
-    client.outcome(899)
-    assert not stage.book.journal.pending.tasks
-    assert stage.book._history.size()[0] == 900
+    for engine in full(stage, client, 5000):
+        engine.finish(*engine.queue[:950])
+    assert client.outcome(0) and client.outcome(1000)
+    stage.until(lambda: stage.book._history.size()[0] == 1900)
+    assert stage.book.now - stage.book.journal.logged_at < QUIET
 
 
 def test_results_are_moved_while_every_engine_is_busy(stage: Stage) -> None:
     client = stage.client()
-    engines = [stage.engine("e1"), stage.engine("e2")]
-    client.submit(balanced(), 900)
-    stage.until(lambda: sum(len(engine.queue) for engine in engines) == 900)
+    engines = full(stage, client, 2000)
     for engine in engines:
         engine.finish(seconds=0.01)
-    client.outcome(899)
-    assert len(stage.book.journal.pending.tasks) == 900
+    assert client.outcome(0) and client.outcome(1999)
+    assert len(stage.book.journal.pending.tasks) == 2000
     client.submit(balanced(), 2)
     stage.until(lambda: all(engine.queue for engine in engines))
     stage.until(lambda: not stage.book.journal.pending.tasks, "it is moved at once")

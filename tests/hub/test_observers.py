@@ -7,6 +7,7 @@ import pytest
 from tests.hub.stage import ClientPeer, Stage, balanced
 from tuiparallel.hub.observers import ASK_EVERY, PATIENCE
 from tuiparallel.link.doors import Role, Sent
+from tuiparallel.link.link import LinkState
 from tuiparallel.wire.messages import Delta, Observe, Seen, Snapshot
 
 
@@ -86,7 +87,7 @@ def test_one_that_was_cut_off_is_told_what_it_missed(stage: Stage) -> None:
     stage.loop.clients.gone(session)
     work(stage, client, 5, 0.1)
     watcher.link.send(Observe())  # its hub does not know this connection any more, and lets it say Hello
-    stage.until(lambda: session.peer is not None)
+    stage.until(lambda: session.peer is not None and watcher.link.state is LinkState.LIVE)
     watcher.link.send(Observe())
     stage.until(lambda: len(watcher.of(Snapshot)) > 1)
     assert watcher.of(Snapshot)[1].skipped == 5
