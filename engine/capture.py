@@ -58,8 +58,8 @@ class Recorder:
             if not data:
                 self.position = ends  # somebody has truncated the file
                 break
+            self.taken += len(data)  # first: end() looks at both without a lock, at the position before
             self.position += len(data)
-            self.taken += len(data)
             if text := self._decoder.decode(data):
                 pieces.append(text)
         if self.position - self._freed > 4 * PIECE:
@@ -149,11 +149,12 @@ class Capture:
     def end(self) -> tuple[str, str] | None:
         """The task has ended: all it printed, or None when that is nothing."""
         out, err = self._out, self._err
+        # poll() may read in between, in another thread: whatever it has moved out of the files is counted as taken.
         if (
-            not out.taken
-            and not err.taken
-            and self._seek(out.handle, 0, 2) == out.position
+            self._seek(out.handle, 0, 2) == out.position
             and self._seek(err.handle, 0, 2) == err.position
+            and not out.taken
+            and not err.taken
         ):
             self._task = None
             return None

@@ -54,6 +54,23 @@ def test_live_text_has_offsets_without_a_gap(capture: Capture) -> None:
     ]
 
 
+@pytest.mark.parametrize("look", [1, 2])
+def test_nothing_is_lost_when_the_other_thread_reads_while_a_task_ends(capture: Capture, look: int) -> None:
+    looks = 0
+
+    def seek(handle: int, offset: int, whence: int) -> int:
+        nonlocal looks
+        looks += 1
+        if looks == look:  # the call lets other threads run
+            capture.poll()
+        return os.lseek(handle, offset, whence)
+
+    capture._seek = seek
+    capture.begin(1)
+    print("late", file=capture._err.writer)
+    assert capture.end() == ("", "late\n")
+
+
 def test_what_is_printed_between_tasks_is_nobodys(capture: Capture) -> None:
     print("alone", file=capture._out.writer)
     capture.poll()
